@@ -1,0 +1,357 @@
+//! Secret keys: made once, shown once, stored only as a keyed digest.
+
+use std::{fmt, str::FromStr};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rand::{CryptoRng, RngExt as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// What a key opens. The word is used in messages, logs and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// A whole organization: one of its two platform keys.
+    Platform,
+    /// One deployment.
+    Deployment,
+}
+
+impl KeyKind {
+    const ALL: [Self; 2] = [Self::Platform, Self::Deployment];
+
+    /// Written in front of a prefixed secret. Never change a released one: it would kill its keys.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Platform => "kdp_",
+            Self::Deployment => "kdd_",
+        }
+    }
+
+    /// The type word of this kind.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Deployment => "deployment",
+        }
+    }
+}
+
+/// How new secrets are written. Every form is verified, whichever is configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretForm {
+    /// A random UUID, as the clients of the wire expect: 122 random bits.
+    #[default]
+    Uuid,
+    /// `kdp_` or `kdd_`, 30 random characters (178 bits) and a checksum of 6.
+    Prefixed,
+}
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_CHARS: usize = 30;
+const CHECKSUM_CHARS: usize = 6;
+const PREFIX_LEN: usize = 4;
+const PREFIXED_LEN: usize = PREFIX_LEN + RANDOM_CHARS + CHECKSUM_CHARS;
+const MAX_LEN: usize = PREFIXED_LEN;
+
+/// A secret key in clear text.
+///
+/// It cannot be printed, cloned, compared or serialized by accident:
+///
+/// ```compile_fail,E0277
+/// # let key = keydock_core::secret::SecretKey::parse("0198c3f2a7c87b0e8f1d2c3b4a596877").unwrap();
+/// println!("{key}");
+/// ```
+/// ```compile_fail,E0599
+/// # let key = keydock_core::secret::SecretKey::parse("0198c3f2a7c87b0e8f1d2c3b4a596877").unwrap();
+/// let copy = key.clone();
+/// ```
+/// ```compile_fail,E0277
+/// # let key = keydock_core::secret::SecretKey::parse("0198c3f2a7c87b0e8f1d2c3b4a596877").unwrap();
+/// serde_json::to_string(&key);
+/// ```
+///
+/// The only way to its text is [`SecretKey::reveal`], which consumes it and is easy to search for.
+pub struct SecretKey {
+    /// The canonical text; held inline so that verifying allocates nothing.
+    text: [u8; MAX_LEN],
+    len: u8,
+}
+
+/// The text is not a secret of ours, whoever it may belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not in the form of a keydock key")]
+pub struct Malformed;
+
+impl SecretKey {
+    /// Generates a secret from the given random numbers, which must come from the system's source.
+    pub fn generate(kind: KeyKind, form: SecretForm, rng: &mut impl CryptoRng) -> Self {
+        match form {
+            SecretForm::Uuid => {
+                let uuid = uuid::Builder::from_random_bytes(rng.random()).into_uuid();
+                Self::from_uuid(uuid)
+            }
+            SecretForm::Prefixed => Self::generate_prefixed(kind, rng),
+        }
+    }
+
+    fn generate_prefixed(kind: KeyKind, rng: &mut impl CryptoRng) -> Self {
+        let mut text = [0; MAX_LEN];
+        text[..PREFIX_LEN].copy_from_slice(kind.prefix().as_bytes());
+        for character in &mut text[PREFIX_LEN..PREFIX_LEN + RANDOM_CHARS] {
+            *character = ALPHABET[rng.random_range(0..ALPHABET.len())];
+        }
+        let checksum = checksum(&text[..PREFIX_LEN + RANDOM_CHARS]);
+        text[PREFIX_LEN + RANDOM_CHARS..].copy_from_slice(&checksum);
+        Self { text, len: u8::try_from(PREFIXED_LEN).unwrap_or(u8::MAX) }
+    }
+
+    fn from_uuid(uuid: Uuid) -> Self {
+        let mut text = [0; MAX_LEN];
+        let len = uuid.hyphenated().encode_lower(&mut text).len();
+        Self { text, len: u8::try_from(len).unwrap_or(u8::MAX) }
+    }
+
+    /// Reads a presented secret of either form.
+    ///
+    /// A UUID may be written without hyphens or in upper case; braces and `urn:uuid:` are refused.
+    /// A prefixed secret with a wrong checksum is refused here, before anything is looked up.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        match text.len() {
+            32 | 36 => Uuid::try_parse(text).map(Self::from_uuid).map_err(|_| Malformed),
+            PREFIXED_LEN => Self::parse_prefixed(text.as_bytes()),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn parse_prefixed(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (body, sum) = bytes.split_at(PREFIX_LEN + RANDOM_CHARS);
+        let known = KeyKind::ALL.iter().any(|kind| body.starts_with(kind.prefix().as_bytes()));
+        if !known || sum != checksum(body) {
+            return Err(Malformed);
+        }
+        let mut text = [0; MAX_LEN];
+        text.copy_from_slice(bytes);
+        Ok(Self { text, len: u8::try_from(PREFIXED_LEN).unwrap_or(u8::MAX) })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
+
+    /// The last four characters, which are stored in clear so that people can tell keys apart.
+    pub fn last_four(&self) -> String {
+        let bytes = self.as_bytes();
+        String::from_utf8_lossy(&bytes[bytes.len() - 4..]).into_owned()
+    }
+
+    /// The first eight hexadecimal digits of its SHA-256, for comparing with a key one holds.
+    pub fn fingerprint(&self) -> String {
+        hex::encode(&Sha256::digest(self.as_bytes())[..4])
+    }
+
+    /// Gives up the clear text, for the one response that shows it.
+    pub fn reveal(self) -> String {
+        String::from_utf8_lossy(self.as_bytes()).into_owned()
+    }
+}
+
+impl Drop for SecretKey {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// Six characters that catch typing errors; no protection against anything else.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_CHARS] {
+    let mut rest = crc32fast::hash(body) as usize;
+    let mut text = [b'0'; CHECKSUM_CHARS];
+    for character in text.iter_mut().rev() {
+        *character = ALPHABET[rest % ALPHABET.len()];
+        rest /= ALPHABET.len();
+    }
+    text
+}
+
+/// The server's key for digests of secrets. It lives outside the database.
+#[derive(Clone)]
+pub struct Pepper {
+    keyed: Hmac<Sha256>,
+}
+
+impl Pepper {
+    /// How many bytes a pepper has.
+    pub const LEN: usize = 32;
+
+    /// A pepper from its bytes.
+    pub fn new(bytes: &Zeroizing<[u8; Self::LEN]>) -> Self {
+        let keyed = Hmac::new_from_slice(bytes.as_slice()).expect("HMAC takes a key of any length");
+        Self { keyed }
+    }
+
+    /// The form of `secret` that is stored and looked up.
+    pub fn digest(&self, secret: &SecretKey) -> KeyDigest {
+        KeyDigest(self.mac(secret.as_bytes()))
+    }
+
+    /// A digest of something else that must not be stored in clear, such as a session cookie.
+    ///
+    /// `purpose` keeps digests of different things apart.
+    pub fn digest_of(&self, purpose: &str, secret: &[u8]) -> [u8; 32] {
+        let mut mac = self.keyed.clone();
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(secret);
+        mac.finalize().into_bytes().into()
+    }
+
+    fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut mac = self.keyed.clone();
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper(…)")
+    }
+}
+
+/// HMAC-SHA-256 of a [`SecretKey`] under the server's [`Pepper`]; compared in constant time.
+///
+/// A secret has at least 122 random bits, so it needs no slow hash.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// Reads a stored digest.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The stored form: 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl FromStr for KeyDigest {
+    type Err = hex::FromHexError;
+
+    /// Reads the stored form.
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl PartialEq for KeyDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+impl Eq for KeyDigest {}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(1)
+    }
+
+    fn pepper(byte: u8) -> Pepper {
+        Pepper::new(&Zeroizing::new([byte; Pepper::LEN]))
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let key = SecretKey::generate(KeyKind::Platform, SecretForm::Uuid, &mut rng());
+        assert_eq!(
+            format!("{key:?} {:?} {:?}", pepper(1).digest(&key), pepper(1)),
+            "SecretKey(…) KeyDigest(…) Pepper(…)"
+        );
+    }
+
+    #[test]
+    fn every_form_is_read_back() {
+        for form in [SecretForm::Uuid, SecretForm::Prefixed] {
+            let key = SecretKey::generate(KeyKind::Deployment, form, &mut rng());
+            let digest = pepper(1).digest(&key);
+            let presented = SecretKey::parse(&key.reveal()).expect("it is one of ours");
+            assert_eq!(pepper(1).digest(&presented), digest);
+            assert_ne!(pepper(2).digest(&presented), digest);
+        }
+    }
+
+    #[test]
+    fn a_uuid_may_be_written_in_any_case_and_without_hyphens() {
+        let canonical = SecretKey::parse("0198c3f2-a7c8-4b0e-8f1d-2c3b4a596877").unwrap();
+        for text in ["0198C3F2-A7C8-4B0E-8F1D-2C3B4A596877", "0198c3f2a7c84b0e8f1d2c3b4a596877"] {
+            let same = SecretKey::parse(text).unwrap();
+            assert_eq!(pepper(1).digest(&same), pepper(1).digest(&canonical));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for text in ["", "x", "{0198c3f2-a7c8-4b0e-8f1d-2c3b4a596877}", "kdx_0123"] {
+            assert!(SecretKey::parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// Proves KEY-02: no substitution and no swap of neighbours passes the checksum.
+    #[test]
+    fn a_damaged_prefixed_secret_is_refused_without_a_lookup() {
+        let good =
+            SecretKey::generate(KeyKind::Platform, SecretForm::Prefixed, &mut rng()).reveal();
+        let mut tried = 0;
+        for at in 0..good.len() {
+            for replacement in ALPHABET {
+                let mut bad = good.clone().into_bytes();
+                if bad[at] != *replacement {
+                    bad[at] = *replacement;
+                    let bad = String::from_utf8(bad).unwrap();
+                    assert!(SecretKey::parse(&bad).is_err(), "{bad}");
+                    tried += 1;
+                }
+            }
+            let mut swapped = good.clone().into_bytes();
+            if at > 0 && swapped[at] != swapped[at - 1] {
+                swapped.swap(at, at - 1);
+                assert!(SecretKey::parse(&String::from_utf8(swapped).unwrap()).is_err());
+            }
+        }
+        assert!(tried > 2_000);
+    }
+
+    #[test]
+    fn the_visible_parts_identify_and_do_not_reveal() {
+        let key = SecretKey::parse("0198c3f2-a7c8-4b0e-8f1d-2c3b4a596877").unwrap();
+        assert_eq!(key.last_four(), "6877");
+        assert_eq!(key.fingerprint().len(), 8);
+    }
+}

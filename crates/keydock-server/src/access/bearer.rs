@@ -1,0 +1,143 @@
+//! The bearer pipeline: from the header to a key that works (CONTRACT 1.2).
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, Method, header, request::Parts};
+use keydock_core::{
+    organizations::OrgName,
+    role::Tier,
+    secret::{KeyDigest, SecretKey},
+};
+
+use super::{
+    Refusal, Takes,
+    keyring::{Opens, OrgFacts, Verified},
+};
+use crate::{App, Error, Result, web::client_address};
+
+const ORGANIZATION: &str = "x-organization-id";
+
+/// What the `Authorization` header holds.
+#[derive(Debug)]
+pub enum Presented<'a> {
+    /// Nothing.
+    Nothing,
+    /// Another scheme than `Bearer`, or `Bearer` without a token.
+    NotAKey,
+    /// A token.
+    Token(&'a str),
+}
+
+impl<'a> Presented<'a> {
+    /// Reads the one `Authorization` header there may be.
+    pub fn in_headers(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Ok(Self::Nothing) };
+        if values.next().is_some() {
+            return Err(Refusal::SeveralCredentials);
+        }
+        let bytes = value.as_bytes();
+        // Scheme names are case-insensitive (RFC 9110, section 11.1).
+        let is_bearer = bytes.len() >= 6 && bytes[..6].eq_ignore_ascii_case(b"bearer");
+        if !is_bearer || bytes.get(6).is_some_and(|byte| *byte != b' ') {
+            return Ok(Self::NotAKey);
+        }
+        let token = std::str::from_utf8(&bytes[6..]).map_err(|_| Refusal::MalformedKey)?;
+        Ok(Self::Token(token.trim_matches(' ')))
+    }
+}
+
+/// A bearer key that was verified, and where it came from.
+#[derive(Debug)]
+pub struct BearerPresented {
+    /// The key.
+    pub verified: Verified,
+    /// The address that sent it.
+    pub ip: IpAddr,
+}
+
+impl App {
+    /// Verifies a token. An unknown one counts against the address that sent it; a genuine one,
+    /// whatever its state, never does (VER-07).
+    pub(crate) fn verify_token(&self, token: &str, parts: &Parts) -> Result<BearerPresented> {
+        let ip = client_address(parts, self.config());
+        match self.verify(token, ip) {
+            Ok(verified) => Ok(BearerPresented { verified, ip }),
+            Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
+                .guesses()
+                .count(ip)
+                .map_or(refusal, |retry_after| Refusal::Guessing { retry_after })
+                .into()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn verify(&self, token: &str, ip: IpAddr) -> Result<Verified, Refusal> {
+        let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        let digest: KeyDigest = self.pepper().digest(&secret);
+        let now = self.db().clock().now();
+        let verified = self.keyring().verify(&digest, now)?;
+        self.keyring().note_use(&digest, now, ip);
+        Ok(verified)
+    }
+}
+
+/// The tier and the name of a key of a whole organization; refuses any other kind.
+pub(super) fn organization_key(verified: &Verified) -> Result<&std::sync::Arc<str>, Refusal> {
+    match &verified.opens {
+        Opens::Organization { key_name } => Ok(key_name),
+        Opens::Deployment(_) => {
+            Err(Refusal::WrongKind { sent: verified.opens.genuine(), takes: Takes::Platform })
+        }
+    }
+}
+
+/// Checks that `X-Organization-Id`, if sent, confirms the organization of the key (VER-09).
+pub(crate) fn confirm_header(headers: &HeaderMap, org: &OrgFacts) -> Result<(), Refusal> {
+    let mut values = headers.get_all(ORGANIZATION).iter();
+    let Some(value) = values.next() else { return Ok(()) };
+    if values.next().is_some() {
+        return Err(Refusal::SeveralCredentials);
+    }
+    if value.as_bytes() == org.name.as_str().as_bytes() {
+        return Ok(());
+    }
+    let named = value.to_str().ok().and_then(|text| text.trim().parse::<OrgName>().ok());
+    match named {
+        Some(name) if name == org.name => Ok(()),
+        Some(_) => Err(Refusal::OtherOrganization),
+        None => Err(Refusal::MalformedOrganization),
+    }
+}
+
+/// Checks that a key of this tier may use the method.
+pub(super) fn confirm_tier(tier: Tier, method: &Method) -> Result<(), Refusal> {
+    let needed = match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Tier::Read,
+        Method::POST | Method::PUT | Method::PATCH => Tier::ReadWrite,
+        _ => Tier::FullAccess,
+    };
+    if tier >= needed {
+        return Ok(());
+    }
+    Err(Refusal::Tier { tier, method: method.as_str().to_owned() })
+}
+
+/// Refuses a key in the query of the URL, where proxies and logs would keep it (VER-04).
+pub(crate) fn refuse_key_in_url(parts: &Parts) -> Result<(), Refusal> {
+    const NAMES: [&str; 6] = ["access_token", "api_key", "apikey", "key", "token", "authorization"];
+    let Some(query) = parts.uri.query() else { return Ok(()) };
+    let names_a_key = query.split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = value.trim_start_matches("Bearer%20").trim_start_matches("Bearer+");
+        NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+            && SecretKey::parse(value).is_ok()
+    });
+    if names_a_key { Err(Refusal::KeyInUrl) } else { Ok(()) }
+}
+
+impl From<keydock_core::secret::Malformed> for Error {
+    fn from(_: keydock_core::secret::Malformed) -> Self {
+        Refusal::MalformedKey.into()
+    }
+}

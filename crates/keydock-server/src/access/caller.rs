@@ -1,0 +1,416 @@
+//! Callers, and the proofs that only this module can make.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{HeaderMap, request::Parts},
+};
+use keydock_core::{
+    id::{self, Id, OrgNumber, UserNumber},
+    organizations::OrgName,
+    role::{Role, Tier},
+};
+
+use super::{
+    Presented, Refusal,
+    bearer::{self, confirm_header, confirm_tier, organization_key},
+    keyring::OrgFacts,
+    session::{self, Membership, SignedIn},
+};
+use crate::{
+    App, Error, Result,
+    web::{client_address, request_id},
+};
+
+/// Who does something, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A person, signed in.
+    Person {
+        /// Their number.
+        user: UserNumber,
+        /// How they are known.
+        email: String,
+    },
+    /// A program with a platform key.
+    PlatformKey {
+        /// The key.
+        id: Id<id::PlatformKey>,
+        /// What people call it.
+        name: Arc<str>,
+    },
+    /// A program with a deployment key.
+    DeploymentKey {
+        /// The key.
+        id: Id<id::DeploymentKey>,
+    },
+    /// The server itself, when it starts or works through its queue.
+    Server,
+}
+
+/// Somebody who acts in an organization.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The organization.
+    pub org: Arc<OrgFacts>,
+    /// Who it is.
+    pub actor: Actor,
+    /// The request, for the audit log and for support.
+    pub request_id: String,
+    /// Where the request came from.
+    pub ip: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The person, if it is one.
+    pub fn user(&self) -> Option<UserNumber> {
+        match self.actor {
+            Actor::Person { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+}
+
+/// Proof of an admin of the organization in the URL, signed in. No key is an admin.
+///
+/// ```compile_fail,E0423
+/// use keydock_server::access::{Admin, Caller};
+/// fn forge(caller: Caller) -> Admin { Admin(caller) }
+/// ```
+pub struct Admin(Caller);
+
+/// Proof of a member of the organization in the URL, or of a key of the whole organization.
+///
+/// ```compile_fail,E0308
+/// use keydock_server::access::{Admin, Member};
+/// fn for_admins(_: &Admin) {}
+/// fn try_as_member(member: &Member) { for_admins(member) }
+/// ```
+pub struct Member {
+    caller: Caller,
+    role: Role,
+}
+
+/// Somebody signed in, whatever the organization.
+pub struct Person {
+    signed_in: SignedIn,
+    request_id: String,
+    ip: IpAddr,
+}
+
+/// Proof of somebody signed in who runs this server.
+pub struct InstanceAdmin(Person);
+
+/// The holder of a key of a whole organization, where the URL names none.
+pub struct KeyHolder {
+    org: Arc<OrgFacts>,
+    key_name: Arc<str>,
+}
+
+/// Somebody of whom nothing is known but where they are.
+#[derive(Debug)]
+pub struct Visitor {
+    /// The request, for the audit log.
+    pub request_id: String,
+    /// Where the request came from.
+    pub ip: IpAddr,
+}
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        bearer::refuse_key_in_url(parts)?;
+        let request_id = request_id(&parts.headers).to_owned();
+        Ok(Self { request_id, ip: client_address(parts, app.config()) })
+    }
+}
+
+/// The server acting by itself: at its first start, or on behalf of the operator at its console.
+#[derive(Debug)]
+pub struct System(());
+
+impl System {
+    /// For the first start of a server and for the commands of its operator.
+    pub const fn operator() -> Self {
+        Self(())
+    }
+}
+
+macro_rules! acts_in_an_organization {
+    ($($proof:ty => |$this:ident| $caller:expr;)*) => {$(
+        impl $proof {
+            /// The organization the proof is about. Operations take it from here.
+            pub fn org(&self) -> OrgNumber {
+                self.caller().org.number
+            }
+
+            /// The name of that organization in URLs.
+            pub fn org_name(&self) -> &OrgName {
+                &self.caller().org.name
+            }
+
+            /// Who is calling.
+            pub fn caller(&self) -> &Caller {
+                let $this = self;
+                $caller
+            }
+        }
+
+        impl fmt::Debug for $proof {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.caller().fmt(f)
+            }
+        }
+    )*};
+}
+
+acts_in_an_organization! {
+    Admin => |admin| &admin.0;
+    Member => |member| &member.caller;
+}
+
+impl Member {
+    /// Whether everything of the organization is open, whoever owns it: to admins and to keys.
+    pub fn sees_all(&self) -> bool {
+        self.role == Role::Admin || self.caller.user().is_none()
+    }
+
+    /// The role: `user` for a key, which is nobody's admin.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}
+
+impl FromRequestParts<App> for Member {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        match Presented::in_headers(&parts.headers)? {
+            Presented::Token(token) => by_key(token, parts, app).await,
+            Presented::Nothing | Presented::NotAKey => by_session(parts, app).await,
+        }
+    }
+}
+
+async fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
+    // The token borrows from the parts, which the path extractor wants to itself.
+    let presented = app.verify_token(token, parts)?;
+    let key_name = organization_key(&presented.verified)?;
+    let org = &presented.verified.org;
+    if !path_names(parts, org.name.as_str()) {
+        return Err(Refusal::OtherOrganization.into());
+    }
+    confirm_header(&parts.headers, org)?;
+    confirm_tier(Tier::FullAccess, &parts.method)?;
+    let id = Id::from_uuid(presented.verified.key.as_uuid());
+    let caller = Caller {
+        org: Arc::clone(org),
+        actor: Actor::PlatformKey { id, name: Arc::clone(key_name) },
+        request_id: request_id(&parts.headers).to_owned(),
+        ip: Some(presented.ip),
+    };
+    Ok(Member { caller, role: Role::User })
+}
+
+async fn by_session(parts: &mut Parts, app: &App) -> Result<Member> {
+    bearer::refuse_key_in_url(parts)?;
+    let org = path_org(parts, app).await?;
+    let signed_in = session::find(app, parts, Some(&org)).await?.ok_or(Refusal::Anonymous)?;
+    // A session is of one organization at a time (CONTRACT 1.2).
+    let membership = match signed_in.membership.clone() {
+        Some(membership) if signed_in.session_org == Some(membership.org) => membership,
+        _ => return Err(Refusal::OtherOrganizationSession.into()),
+    };
+    if signed_in.must_change_password {
+        return Err(must_change_password());
+    }
+    let Membership { org, name, title, role } = membership;
+    let caller = Caller {
+        org: Arc::new(OrgFacts { number: org, name, title }),
+        actor: Actor::Person { user: signed_in.user, email: signed_in.email },
+        request_id: request_id(&parts.headers).to_owned(),
+        ip: Some(client_address(parts, app.config())),
+    };
+    confirm_header(&parts.headers, &caller.org)?;
+    Ok(Member { caller, role })
+}
+
+fn must_change_password() -> Error {
+    Error::forbidden(
+        "Change the initial password first: POST /api/v1/password with current_password and \
+         new_password.",
+    )
+}
+
+/// Whether the organization in the path is `name`; compared in place, nothing is copied.
+fn path_names(parts: &Parts, name: &str) -> bool {
+    let path = parts.uri.path();
+    let rest = path.strip_prefix("/api/v1/unstract/").unwrap_or_default();
+    rest.split('/').next() == Some(name)
+}
+
+async fn path_org(parts: &mut Parts, app: &App) -> Result<String> {
+    let params = RawPathParams::from_request_parts(parts, app).await.map_err(Error::internal)?;
+    let org = params.iter().find(|(name, _)| *name == "org").map(|(_, org)| org.to_owned());
+    org.ok_or_else(|| Error::internal("this route names no organization"))
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let member = Member::from_request_parts(parts, app).await?;
+        if member.role == Role::Admin {
+            return Ok(Self(member.caller));
+        }
+        Err(Error::forbidden(
+            "User is forbidden from performing this action. Please contact admin. Only admins of \
+             the organization, signed in, may do this; no key may.",
+        ))
+    }
+}
+
+impl Person {
+    /// Their number.
+    pub fn user(&self) -> UserNumber {
+        self.signed_in.user
+    }
+
+    /// The organization of the session, once one was set.
+    pub fn session_org(&self) -> Option<OrgNumber> {
+        self.signed_in.session_org
+    }
+
+    /// The stored form of the session cookie.
+    pub fn session_digest(&self) -> &str {
+        &self.signed_in.digest
+    }
+
+    /// The token that changes must carry.
+    pub fn csrf(&self) -> &str {
+        &self.signed_in.csrf
+    }
+
+    /// Whether nothing but a change of password is possible.
+    pub fn must_change_password(&self) -> bool {
+        self.signed_in.must_change_password
+    }
+
+    /// The person as somebody who acts in an organization that they do not act in by its URL.
+    pub fn acting_in(&self, org: OrgFacts) -> Caller {
+        Caller {
+            org: Arc::new(org),
+            actor: self.actor(),
+            request_id: self.request_id.clone(),
+            ip: Some(self.ip),
+        }
+    }
+
+    /// The person, for the audit log.
+    pub fn actor(&self) -> Actor {
+        Actor::Person { user: self.signed_in.user, email: self.signed_in.email.clone() }
+    }
+
+    /// The request, for the audit log.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Where the request came from.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({})", self.signed_in.user)
+    }
+}
+
+impl FromRequestParts<App> for Person {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        bearer::refuse_key_in_url(parts)?;
+        let signed_in = session::find(app, parts, None).await?.ok_or(Refusal::Anonymous)?;
+        let request_id = request_id(&parts.headers).to_owned();
+        Ok(Self { signed_in, request_id, ip: client_address(parts, app.config()) })
+    }
+}
+
+impl InstanceAdmin {
+    /// The person.
+    pub fn person(&self) -> &Person {
+        &self.0
+    }
+}
+
+impl fmt::Debug for InstanceAdmin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromRequestParts<App> for InstanceAdmin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let person = Person::from_request_parts(parts, app).await?;
+        if person.must_change_password() {
+            return Err(must_change_password());
+        }
+        if person.signed_in.instance_admin {
+            return Ok(Self(person));
+        }
+        Err(Error::forbidden("Only administrators of this server may do this."))
+    }
+}
+
+impl KeyHolder {
+    /// The organization of the key.
+    pub fn org(&self) -> &OrgFacts {
+        &self.org
+    }
+
+    /// What people call the key.
+    pub fn key_name(&self) -> &str {
+        &self.key_name
+    }
+
+    /// How much the key opens.
+    pub fn tier(&self) -> Tier {
+        Tier::FullAccess
+    }
+}
+
+impl fmt::Debug for KeyHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHolder({})", self.org.name)
+    }
+}
+
+impl FromRequestParts<App> for KeyHolder {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let Presented::Token(token) = Presented::in_headers(&parts.headers)? else {
+            bearer::refuse_key_in_url(parts)?;
+            return Err(Refusal::Anonymous.into());
+        };
+        let verified = app.verify_token(token, parts)?.verified;
+        let key_name = Arc::clone(organization_key(&verified)?);
+        confirm_header(&parts.headers, &verified.org)?;
+        Ok(Self { org: verified.org, key_name })
+    }
+}
+
+/// The one bearer token of a request, for surfaces that take other keys than these proofs.
+pub(crate) fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    Ok(match Presented::in_headers(headers)? {
+        Presented::Token(token) if !token.is_empty() => Some(token),
+        Presented::Token(_) | Presented::Nothing | Presented::NotAKey => None,
+    })
+}

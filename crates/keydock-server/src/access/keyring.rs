@@ -1,0 +1,380 @@
+//! The keys that this node knows, in memory, so that verifying one touches no database.
+//!
+//! Every change to a key writes its digest to `key_changes` in the same transaction, in the order of
+//! the commits. The ring reads that log: at once after a change of this node, before the change is
+//! answered, and every half second for the changes of others. A ring that could not read the log for
+//! [`TRUST`] is not believed any more.
+
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    organizations::OrgName,
+    secret::{KeyDigest, KeyKind},
+    time::Timestamp,
+};
+use keydock_storage::db::{Db, Tx};
+use papaya::HashMap;
+
+use super::{Genuine, Refusal, changes, usage::Usage};
+use crate::{Error, Result, deployment_keys, platform_keys};
+
+/// For how long a ring that lost touch with the database is still believed (VER-05).
+pub const TRUST: Duration = Duration::from_secs(5);
+
+/// How many keys are read from the database at a time.
+const PAGE: usize = 5_000;
+
+/// The organization of a key, shared by all its keys.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OrgFacts {
+    /// Its number.
+    pub number: OrgNumber,
+    /// Its name in URLs.
+    pub name: OrgName,
+    /// Its name on pages.
+    pub title: String,
+}
+
+/// What a key opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// Its organization.
+    Organization {
+        /// What people call the key.
+        key_name: Arc<str>,
+    },
+    /// One deployment.
+    Deployment(Id<id::Deployment>),
+}
+
+/// Whether a secret works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Active,
+    /// Its key is switched off.
+    Inactive,
+    /// It was replaced, and works until then, if its key is active.
+    Replaced {
+        /// The end of the overlap.
+        until: Timestamp,
+        /// Whether the key itself is active.
+        active: bool,
+    },
+}
+
+/// One secret, as the database knows it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its digest.
+    pub digest: KeyDigest,
+    /// The key that it belongs to.
+    pub key: Id<id::AnyKey>,
+    /// The organization of the key.
+    pub org: Arc<OrgFacts>,
+    /// What the key opens.
+    pub opens: Opens,
+    /// Whether it works.
+    pub standing: Standing,
+}
+
+/// A key that was presented, is genuine, and works.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The key.
+    pub key: Id<id::AnyKey>,
+    /// Its organization.
+    pub org: Arc<OrgFacts>,
+    /// What it opens.
+    pub opens: Opens,
+}
+
+/// Half of a digest: enough that no two of any number of keys ever meet, and half the memory.
+type Tag = [u8; 16];
+
+#[derive(Debug)]
+struct Held {
+    key: Id<id::AnyKey>,
+    org: Arc<OrgFacts>,
+    opens: Opens,
+    standing: Standing,
+    uses: AtomicU32,
+    last_second: AtomicU32,
+}
+
+/// The keys that this node knows.
+#[derive(Debug)]
+pub struct Keyring {
+    held: HashMap<Tag, Held, BuildHasherDefault<TagHasher>>,
+    /// Up to which change the log was read.
+    seq: AtomicI64,
+    /// When that was, in milliseconds since `started`.
+    read_at: AtomicI64,
+    started: Instant,
+    complete: AtomicBool,
+    catching_up: tokio::sync::Mutex<()>,
+    usage: Usage,
+}
+
+impl Default for Keyring {
+    fn default() -> Self {
+        Self {
+            held: HashMap::default(),
+            seq: AtomicI64::new(0),
+            read_at: AtomicI64::new(0),
+            started: Instant::now(),
+            complete: AtomicBool::new(false),
+            catching_up: tokio::sync::Mutex::new(()),
+            usage: Usage::default(),
+        }
+    }
+}
+
+impl Keyring {
+    /// Whether every key has been read, and recently enough.
+    pub fn is_trusted(&self) -> bool {
+        let read_at = self.read_at.load(Ordering::Relaxed);
+        let trust = i64::try_from(TRUST.as_millis()).unwrap_or(i64::MAX);
+        self.complete.load(Ordering::Acquire) && self.elapsed() - read_at <= trust
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// How many secrets are known.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether no secret is known.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// What is remembered of the uses of keys until it is written down.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// Finds the key whose secret has this digest.
+    ///
+    /// Takes no lock, allocates nothing and asks no database.
+    pub fn verify(&self, digest: &KeyDigest, now: Timestamp) -> Result<Verified, Refusal> {
+        if !self.is_trusted() {
+            return Err(Refusal::KeysUnavailable);
+        }
+        let held = self.held.pin();
+        let found = held.get(&tag(digest)).ok_or(Refusal::UnknownKey)?;
+        match found.standing {
+            Standing::Active => Ok(found.verified()),
+            Standing::Inactive => Err(Refusal::Inactive(found.genuine())),
+            Standing::Replaced { until, .. } if now >= until => {
+                Err(Refusal::RotatedOut(found.genuine()))
+            }
+            Standing::Replaced { active: false, .. } => Err(Refusal::Inactive(found.genuine())),
+            Standing::Replaced { active: true, .. } => Ok(found.verified()),
+        }
+    }
+
+    /// Remembers that a key was used, cheaply: more than its count only once a second.
+    pub fn note_use(&self, digest: &KeyDigest, now: Timestamp, ip: IpAddr) {
+        let held = self.held.pin();
+        let Some(found) = held.get(&tag(digest)) else { return };
+        found.uses.fetch_add(1, Ordering::Relaxed);
+        let second = u32::try_from(now.as_seconds()).unwrap_or(u32::MAX);
+        if found.last_second.swap(second, Ordering::Relaxed) != second {
+            self.usage.note(found.key, found.kind(), tag(digest), now, ip);
+        }
+    }
+
+    /// The uses of a secret since this was last asked.
+    pub(super) fn take_uses(&self, tag: &Tag) -> u32 {
+        self.held.pin().get(tag).map_or(0, |held| held.uses.swap(0, Ordering::Relaxed))
+    }
+
+    /// Reads every key, or, once that is done, the changes since.
+    ///
+    /// Returning means that each change committed before the call is in effect on this node.
+    pub async fn catch_up(&self, db: &Db) -> Result<()> {
+        let _one_at_a_time = self.catching_up.lock().await;
+        let asked_at = self.elapsed();
+        if self.complete.load(Ordering::Acquire) {
+            db.read(async |tx| self.read_changes(tx).await).await?;
+        } else {
+            self.read_all(db).await?;
+        }
+        self.read_at.store(asked_at, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn read_all(&self, db: &Db) -> Result<()> {
+        // Changes made while the pages are read come after this number and are read again.
+        let seq = db.read(async |tx| changes::newest(tx).await).await?;
+        self.held.pin().clear();
+        let mut orgs = Orgs::default();
+        db.read(async |tx| {
+            let mut after = String::new();
+            while let Some(last) =
+                self.hold_page(platform_keys::entries(tx, &mut orgs, &after, PAGE).await?)
+            {
+                after = last;
+            }
+            let mut after = String::new();
+            while let Some(last) =
+                self.hold_page(deployment_keys::entries(tx, &mut orgs, &after, PAGE).await?)
+            {
+                after = last;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+        self.seq.store(seq, Ordering::Relaxed);
+        db.read(async |tx| self.read_changes(tx).await).await?;
+        self.complete.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Holds the secrets of one page and tells after which key the next page begins.
+    fn hold_page(&self, page: Page) -> Option<String> {
+        for entry in page.entries {
+            self.hold(entry);
+        }
+        page.last
+    }
+
+    async fn read_changes(&self, tx: &mut Tx) -> Result<()> {
+        let after = self.seq.load(Ordering::Relaxed);
+        let mut orgs = Orgs::default();
+        let changes = changes::after(tx, after).await?;
+        if changes.first().is_some_and(|first| first.seq != after + 1) {
+            // The log was cut since it was last read here: only reading everything again helps.
+            self.complete.store(false, Ordering::Release);
+            return Err(Error::Unavailable {
+                detail: "The keys are being read again.",
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        for change in changes {
+            self.apply(tx, &mut orgs, &change.digest).await?;
+            self.seq.store(change.seq, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Makes what is true of `digest` in the database true here.
+    async fn apply(&self, tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<()> {
+        let found = match platform_keys::find_entry(tx, orgs, digest).await? {
+            Some(entry) => Some(entry),
+            None => deployment_keys::find_entry(tx, orgs, digest).await?,
+        };
+        match found {
+            Some(entry) => self.hold(entry),
+            None => {
+                self.held.pin().remove(&tag(digest));
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&self, entry: Entry) {
+        let tag = tag(&entry.digest);
+        let uses = self.take_uses(&tag);
+        let held = Held {
+            key: entry.key,
+            org: entry.org,
+            opens: entry.opens,
+            standing: entry.standing,
+            uses: AtomicU32::new(uses),
+            last_second: AtomicU32::new(0),
+        };
+        self.held.pin().insert(tag, held);
+    }
+}
+
+/// Some keys of one kind, in the order of their identifiers.
+#[derive(Debug)]
+pub struct Page {
+    /// Their secrets.
+    pub entries: Vec<Entry>,
+    /// The last key of the page; none if there are no more.
+    pub last: Option<String>,
+}
+
+/// The organizations met while reading keys, so that each is held once.
+#[derive(Debug, Default)]
+pub struct Orgs(std::collections::HashMap<OrgNumber, Arc<OrgFacts>>);
+
+impl Orgs {
+    /// The one copy of these facts.
+    pub fn share(&mut self, facts: OrgFacts) -> Arc<OrgFacts> {
+        Arc::clone(self.0.entry(facts.number).or_insert_with(|| Arc::new(facts)))
+    }
+}
+
+impl Held {
+    fn kind(&self) -> KeyKind {
+        self.opens.kind()
+    }
+
+    fn verified(&self) -> Verified {
+        Verified { key: self.key, org: Arc::clone(&self.org), opens: self.opens.clone() }
+    }
+
+    fn genuine(&self) -> Genuine {
+        self.opens.genuine()
+    }
+}
+
+impl Opens {
+    /// The kind of key that opens this.
+    pub fn kind(&self) -> KeyKind {
+        match self {
+            Self::Organization { .. } => KeyKind::Platform,
+            Self::Deployment(_) => KeyKind::Deployment,
+        }
+    }
+
+    /// The key, as told to its holder.
+    pub fn genuine(&self) -> Genuine {
+        let name = match self {
+            Self::Organization { key_name } => Some(key_name.to_string()),
+            Self::Deployment(_) => None,
+        };
+        Genuine { kind: self.kind(), name }
+    }
+}
+
+fn tag(digest: &KeyDigest) -> Tag {
+    let mut tag = Tag::default();
+    tag.copy_from_slice(&digest.as_bytes()[..16]);
+    tag
+}
+
+/// Digests are random already; hashing them again would only cost.
+#[derive(Clone, Copy, Debug, Default)]
+struct TagHasher(u64);
+
+impl Hasher for TagHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Called with the length of the array first, then with its sixteen bytes.
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _len: usize) {}
+}

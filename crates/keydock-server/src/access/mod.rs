@@ -1,0 +1,35 @@
+//! Who is calling, and the proof of what they may do.
+//!
+//! A handler takes what it needs as an argument, and so does every operation behind it. Only the
+//! extractors of this module make these values, so code that forgets a check does not compile:
+//!
+//! - [`Admin`]: an admin of the organization in the URL, signed in. No key is one.
+//! - [`Member`]: a member of it, signed in, or a key of the whole organization.
+//! - [`Person`]: somebody signed in, whatever the organization.
+//! - [`InstanceAdmin`]: somebody signed in who runs this server.
+//! - [`KeyHolder`]: the holder of a key of a whole organization, where the URL names none.
+//!
+//! The organization comes from the proof, never from the request. The role is as of the start of
+//! the request.
+
+mod bearer;
+mod caller;
+pub mod changes;
+pub mod keyring;
+pub mod passwords;
+mod refusal;
+mod session;
+pub mod throttle;
+pub mod usage;
+
+pub use self::{
+    bearer::{BearerPresented, Presented},
+    caller::{Actor, Admin, Caller, InstanceAdmin, KeyHolder, Member, Person, System, Visitor},
+    refusal::{Genuine, Refusal, Takes},
+    session::{CSRF_COOKIE, CSRF_FIELD, CSRF_HEADER, csrf_matches, session_cookie_name},
+};
+pub(crate) use self::{
+    bearer::{confirm_header, refuse_key_in_url},
+    caller::token,
+    session::{cookie, digest as session_digest, refuse_cross_site},
+};

@@ -1,0 +1,201 @@
+//! The application: its state and its routes.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use axum::Router;
+use keydock_core::secret::Pepper;
+use keydock_engine::sandbox::Sandbox;
+use keydock_storage::{
+    blobs::Blobs,
+    db::{Db, Tx},
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    Error, Result,
+    access::{
+        changes,
+        keyring::Keyring,
+        passwords::Passwords,
+        throttle::{Guesses, Throttle},
+    },
+    config::Config,
+    console, deployment_keys, deployments, executions,
+    executions::Completions,
+    jobs, members, organizations, platform_keys, sessions,
+    telemetry::Metrics,
+    users, web, workflows,
+};
+
+/// What every handler can reach.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    db: Db,
+    blobs: Blobs,
+    pepper: Pepper,
+    keyring: Keyring,
+    passwords: Passwords,
+    guesses: Guesses,
+    sign_ins: Throttle<String>,
+    sandbox: Sandbox,
+    completions: Completions,
+    work: tokio::sync::Notify,
+    metrics: Arc<Metrics>,
+}
+
+/// What an application stands on.
+#[derive(Debug)]
+pub struct Parts {
+    /// The settings.
+    pub config: Config,
+    /// The database, migrated.
+    pub db: Db,
+    /// The store of documents.
+    pub blobs: Blobs,
+    /// The server's key for digests.
+    pub pepper: Pepper,
+    /// Where documents are read.
+    pub sandbox: Sandbox,
+}
+
+/// Sign-ins that may fail before an address or a name is told to wait.
+const SIGN_INS: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
+
+impl App {
+    /// An application on these parts.
+    pub fn new(parts: Parts) -> Result<Self> {
+        let Parts { config, db, blobs, pepper, sandbox } = parts;
+        let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
+        Ok(Self(Arc::new(Inner {
+            guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
+            sign_ins: Throttle::new(SIGN_INS, Duration::from_mins(5)),
+            config,
+            db,
+            blobs,
+            pepper,
+            keyring: Keyring::default(),
+            passwords: Passwords::new(at_once)?,
+            sandbox,
+            completions: Completions::default(),
+            work: tokio::sync::Notify::new(),
+            metrics: Arc::new(Metrics::new()),
+        })))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The store of documents.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    /// The server's key for digests.
+    pub fn pepper(&self) -> &Pepper {
+        &self.0.pepper
+    }
+
+    /// The keys that this node knows.
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    /// Hashes and checks passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Counts unknown keys by address.
+    pub fn guesses(&self) -> &Guesses {
+        &self.0.guesses
+    }
+
+    /// Counts sign-ins by address and by name.
+    pub fn sign_ins(&self) -> &Throttle<String> {
+        &self.0.sign_ins
+    }
+
+    /// Where documents are read.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    /// Who waits for which run.
+    pub fn completions(&self) -> &Completions {
+        &self.0.completions
+    }
+
+    /// Wakes the workers.
+    pub fn work(&self) -> &tokio::sync::Notify {
+        &self.0.work
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Runs `work` in one transaction, and lets its effects on this node take place before
+    /// returning: a key that was revoked no longer works, and workers know of new work.
+    pub async fn write<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+        let committed = self.db().write(work).await.inspect_err(stop_if_not_durable)?;
+        if committed.topics.contains(changes::TOPIC) {
+            self.keyring().catch_up(self.db()).await?;
+        }
+        if committed.topics.contains(jobs::TOPIC) {
+            self.work().notify_waiters();
+        }
+        Ok(committed.value)
+    }
+
+    /// Runs `work` for reading.
+    pub async fn read<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+        self.db().read(work).await
+    }
+
+    /// The routes of the product and their description; tests call the same as the server does.
+    pub fn routes() -> OpenApiRouter<Self> {
+        OpenApiRouter::new()
+            .merge(sessions::api::routes())
+            .merge(organizations::api::routes())
+            .merge(users::api::routes())
+            .merge(members::api::routes())
+            .merge(platform_keys::api::routes())
+            .merge(workflows::api::routes())
+            .merge(deployments::api::routes())
+            .merge(deployment_keys::api::routes())
+            .merge(executions::api::routes())
+            .merge(web::health::routes())
+    }
+
+    /// The whole HTTP surface, without the frame around it.
+    pub fn router(&self) -> Router {
+        let (routes, description) = Self::routes().split_for_parts();
+        routes
+            .merge(web::docs::routes(description))
+            .merge(console::routes())
+            .fallback(async || Error::NotFound { what: "Object" })
+            .method_not_allowed_fallback(web::method_not_allowed)
+            .with_state(self.clone())
+    }
+}
+
+/// Ends the process when the disk did not confirm a write: nobody may be told that something is
+/// stored, or is not, when that is in doubt (DUR-02). The next start finds out.
+fn stop_if_not_durable(error: &Error) {
+    if error.is_not_durable() {
+        tracing::error!("the disk did not confirm a write; stopping at once");
+        std::process::abort();
+    }
+}

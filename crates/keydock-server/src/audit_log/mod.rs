@@ -1,0 +1,200 @@
+//! The audit log: who did what, when, from where.
+//!
+//! An event is written in the transaction of the change it tells of: neither exists without the
+//! other. Events hold no secret, and outlive what they tell about.
+
+pub mod api;
+mod store;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    time::Timestamp,
+};
+use keydock_storage::db::Tx;
+use serde_json::{Map, Value};
+
+use crate::{
+    Error, Result,
+    access::{Actor, Admin, Caller, Person, Visitor},
+};
+
+/// What can happen. The words are those of the OWASP Logging Vocabulary where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum Action {
+    SignedIn,
+    SignedOut,
+    PasswordChanged,
+    OrganizationFounded,
+    MemberAdded,
+    MemberRoleChanged,
+    MemberRemoved,
+    PlatformKeyGenerated,
+    PlatformKeyRefreshed,
+    PlatformKeyActivated,
+    PlatformKeyDeactivated,
+    PlatformKeyDeleted,
+    WorkflowCreated,
+    WorkflowChanged,
+    WorkflowDeleted,
+    DeploymentCreated,
+    DeploymentChanged,
+    DeploymentDeleted,
+    DeploymentKeyCreated,
+    DeploymentKeyRotated,
+    DeploymentKeyChanged,
+    DeploymentKeyDeleted,
+    ExecutionAccepted,
+    ExecutionRead,
+}
+
+impl Action {
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedIn => "authn_login_success",
+            Self::SignedOut => "authn_logout",
+            Self::PasswordChanged => "authn_password_change",
+            Self::OrganizationFounded => "organization_founded",
+            Self::MemberAdded => "member_added",
+            Self::MemberRoleChanged => "privilege_permissions_changed",
+            Self::MemberRemoved => "member_removed",
+            Self::PlatformKeyGenerated => "platform_key_generated",
+            Self::PlatformKeyRefreshed => "platform_key_refreshed",
+            Self::PlatformKeyActivated => "platform_key_activated",
+            Self::PlatformKeyDeactivated => "platform_key_deactivated",
+            Self::PlatformKeyDeleted => "platform_key_deleted",
+            Self::WorkflowCreated => "workflow_created",
+            Self::WorkflowChanged => "workflow_changed",
+            Self::WorkflowDeleted => "workflow_deleted",
+            Self::DeploymentCreated => "deployment_created",
+            Self::DeploymentChanged => "deployment_changed",
+            Self::DeploymentDeleted => "deployment_deleted",
+            Self::DeploymentKeyCreated => "deployment_key_created",
+            Self::DeploymentKeyRotated => "deployment_key_rotated",
+            Self::DeploymentKeyChanged => "deployment_key_changed",
+            Self::DeploymentKeyDeleted => "deployment_key_deleted",
+            Self::ExecutionAccepted => "execution_accepted",
+            Self::ExecutionRead => "execution_result_read",
+        }
+    }
+}
+
+/// An event as it is written.
+#[derive(Debug)]
+struct NewEvent<'a> {
+    org: Option<OrgNumber>,
+    action: Action,
+    actor: &'a Actor,
+    subject: Subject<'a>,
+    detail: Map<String, Value>,
+    request_id: &'a str,
+    ip: String,
+}
+
+/// What an event is about: its kind in words, and its identifier.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    kind: &'static str,
+    id: std::borrow::Cow<'a, str>,
+}
+
+impl<'a> Subject<'a> {
+    /// A thing with an identifier.
+    pub fn new(kind: &'static str, id: &impl ToString) -> Self {
+        Self { kind, id: id.to_string().into() }
+    }
+}
+
+/// An event as it is read.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each column says it")]
+pub struct Event {
+    pub id: Id<id::AuditEvent>,
+    pub at: Timestamp,
+    pub action: String,
+    pub actor_kind: String,
+    pub actor_id: String,
+    pub actor_name: String,
+    pub subject_kind: String,
+    pub subject_id: String,
+    pub detail: Value,
+    pub request_id: String,
+    pub ip: String,
+}
+
+/// Writes down what a caller does in an organization.
+pub async fn record(
+    tx: &mut Tx,
+    caller: &Caller,
+    action: Action,
+    subject: Subject<'_>,
+    detail: Value,
+) -> Result<()> {
+    let event = NewEvent {
+        org: Some(caller.org.number),
+        action,
+        actor: &caller.actor,
+        subject,
+        detail: members(detail)?,
+        request_id: &caller.request_id,
+        ip: caller.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+    };
+    store::insert(tx, event).await
+}
+
+/// Writes down what a person does outside any organization.
+pub async fn record_personal(
+    tx: &mut Tx,
+    person: &Person,
+    action: Action,
+    subject: Subject<'_>,
+    detail: Value,
+) -> Result<()> {
+    let event = NewEvent {
+        org: None,
+        action,
+        actor: &person.actor(),
+        subject,
+        detail: members(detail)?,
+        request_id: person.request_id(),
+        ip: person.ip().to_string(),
+    };
+    store::insert(tx, event).await
+}
+
+/// Writes down what somebody does whose proof is only being made.
+pub(crate) async fn record_sign_in(
+    tx: &mut Tx,
+    user: &crate::users::User,
+    visitor: &Visitor,
+) -> Result<()> {
+    let event = NewEvent {
+        org: None,
+        action: Action::SignedIn,
+        actor: &Actor::Person { user: user.number, email: user.email.to_string() },
+        subject: Subject::new("user", &user.number),
+        detail: Map::new(),
+        request_id: &visitor.request_id,
+        ip: visitor.ip.to_string(),
+    };
+    store::insert(tx, event).await
+}
+
+fn members(detail: Value) -> Result<Map<String, Value>> {
+    match detail {
+        Value::Null => Ok(Map::new()),
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::internal("the detail of an event is an object")),
+    }
+}
+
+/// Events of the admin's organization, newest first; of one thing if `subject` names it.
+pub async fn list(
+    tx: &mut Tx,
+    admin: &Admin,
+    subject_kind: &str,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    store::list(tx, admin.org(), subject_kind, limit.clamp(1, 1_000)).await
+}

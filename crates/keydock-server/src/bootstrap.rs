@@ -1,0 +1,284 @@
+//! The start of a server: folders, pepper, database, and at the very first start an administrator,
+//! an organization and its first key.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use keydock_core::{
+    secret::Pepper,
+    text::{Email, Username},
+    time::Clock,
+};
+use keydock_engine::sandbox::Sandbox;
+use keydock_storage::{
+    blobs::{Blobs, Folder},
+    db::{self, Db, Tx, args},
+};
+use rand::{RngExt as _, SeedableRng as _, TryRng as _, rngs::SysRng};
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use crate::{
+    App, Error, Parts,
+    access::{System, passwords::Password},
+    config::{Config, FirstAdmin},
+    organizations::{self, Founded, NewOrganization},
+    platform_keys::Minting,
+    users::{self, NewUser},
+};
+
+/// Why a server cannot start; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder or a file cannot be used.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The pepper file has the wrong length.
+    #[error("{path} must hold 64 hexadecimal digits, as `openssl rand -hex 32` prints them")]
+    MalformedPepper {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The pepper is not the one that the keys in the database were made with.
+    #[error(
+        "the pepper in {path} is not the one that this database was made with, so no key would \
+         work: restore the right file, or set pepper_file to it"
+    )]
+    OtherPepper {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The system has no random numbers to give.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(String),
+    /// The database cannot be used.
+    #[error("cannot use the database: {0}")]
+    Database(#[from] db::Error),
+    /// The store of documents cannot be used.
+    #[error("cannot use the store of documents: {0}")]
+    Blobs(#[from] keydock_storage::blobs::Error),
+    /// The first administrator cannot be made as named.
+    #[error("the first administrator cannot be made: {0}")]
+    Admin(String),
+    /// Anything else.
+    #[error("cannot start: {0}")]
+    Other(#[from] Error),
+}
+
+/// Opens everything that a server stands on, bringing the database up to date.
+pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
+    make_folder(&config.data)?;
+    make_folder(&config.blobs())?;
+    let db = connect(&config).await?;
+    db.migrate().await?;
+    let pepper = pepper(&config, &db).await?;
+    let blobs = Blobs::Folder(Folder::open_at(config.blobs())?);
+    Ok(App::new(Parts { config, db, blobs, pepper, sandbox })?)
+}
+
+/// Connects to the database and changes nothing in it.
+pub async fn connect(config: &Config) -> Result<Db, StartError> {
+    let options =
+        db::Options { max_connections: config.database_connections, ..Default::default() };
+    Ok(Db::connect(&config.database, options, Clock::System, random_numbers()?).await?)
+}
+
+/// Random numbers from a generator that the system seeded.
+fn random_numbers() -> Result<ChaCha20Rng, StartError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    SysRng
+        .try_fill_bytes(seed.as_mut_slice())
+        .map_err(|error| StartError::NoRandomness(error.to_string()))?;
+    Ok(ChaCha20Rng::from_seed(*seed))
+}
+
+/// Makes a folder that only its owner can enter.
+pub fn make_folder(path: &Path) -> Result<(), StartError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StartError::File { path: path.to_owned(), source })
+}
+
+/// Reads the pepper, or makes one for a database that has none yet.
+async fn pepper(config: &Config, db: &Db) -> Result<Pepper, StartError> {
+    let path = &config.pepper_file;
+    let known: Option<String> = db
+        .read(async |tx| {
+            let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
+            tx.fetch_optional(sql, args![]).await
+        })
+        .await?;
+    let bytes = match read_pepper(path)? {
+        Some(bytes) => bytes,
+        None if known.is_some() => return Err(StartError::OtherPepper { path: path.clone() }),
+        None => make_pepper(path)?,
+    };
+    let pepper = Pepper::new(&bytes);
+    let check = hex::encode(pepper.digest_of("check", b"keydock"));
+    match known {
+        Some(known) if known == check => Ok(pepper),
+        Some(_) => Err(StartError::OtherPepper { path: path.clone() }),
+        None => {
+            remember(db, &check).await?;
+            Ok(pepper)
+        }
+    }
+}
+
+async fn remember(db: &Db, check: &str) -> Result<(), StartError> {
+    db.write(async |tx| {
+        let sql = "INSERT INTO settings (name, value) VALUES ('pepper_check', $1)";
+        tx.execute(sql, args![check]).await
+    })
+    .await?;
+    Ok(())
+}
+
+type PepperBytes = Zeroizing<[u8; Pepper::LEN]>;
+
+fn read_pepper(path: &Path) -> Result<Option<PepperBytes>, StartError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StartError::File { path: path.to_owned(), source }),
+    };
+    let mut bytes = Zeroizing::new([0; Pepper::LEN]);
+    hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
+        .map_err(|_| StartError::MalformedPepper { path: path.to_owned() })?;
+    Ok(Some(bytes))
+}
+
+fn make_pepper(path: &Path) -> Result<PepperBytes, StartError> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let bytes: PepperBytes = Zeroizing::new(random_numbers()?.random());
+    let text = Zeroizing::new(format!("{}\n", hex::encode(bytes.as_slice())));
+    write_secret_file(path, &text)?;
+    Ok(bytes)
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_secret_file(path: &Path, text: &str) -> Result<(), StartError> {
+    let failed = |source| StartError::File { path: path.to_owned(), source };
+    let temporary = path.with_extension("new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&temporary, path).map_err(failed)
+}
+
+/// What was made at the first start.
+#[derive(Debug)]
+pub struct FirstStart {
+    /// Where the credentials are.
+    pub credentials: PathBuf,
+}
+
+/// Makes an administrator, an organization and its first key, if there is no organization yet.
+///
+/// The credentials go to a file that only its owner can read, before the transaction commits: there
+/// is no moment at which they exist and nobody can learn them.
+pub async fn first_start(app: &App) -> Result<Option<FirstStart>, StartError> {
+    let is_new = app.read(async |tx| Ok(organizations::count(tx).await? == 0)).await?;
+    if !is_new {
+        return Ok(None);
+    }
+    let (admin, generated) = first_admin(app).await?;
+    let new_user = NewUser {
+        username: username(&admin.username)?,
+        email: email(&admin.username)?,
+        password_hash: app
+            .passwords()
+            .hash(Password::presented(admin.password.to_string()))
+            .await?,
+        must_change_password: false,
+        instance_admin: true,
+    };
+    let path = app.config().credentials_file();
+    let made = app
+        .write(async |tx| {
+            let Some(founded) = found(tx, app, new_user).await? else { return Ok(false) };
+            let text = describe(app.config(), &admin, generated, founded);
+            write_secret_file(&path, &text).map_err(Error::internal)?;
+            Ok(true)
+        })
+        .await?;
+    Ok(made.then_some(FirstStart { credentials: path }))
+}
+
+/// The administrator as the operator named them, or one with a password of ours.
+async fn first_admin(app: &App) -> Result<(FirstAdmin, bool), StartError> {
+    if let Some(admin) = app.config().admin.clone() {
+        return Ok((admin, false));
+    }
+    let password = app.read(async |tx| Ok(users::generate_password(tx))).await?;
+    Ok((FirstAdmin { username: "admin".to_owned(), password }, true))
+}
+
+fn username(name: &str) -> Result<Username, StartError> {
+    name.parse().map_err(|error| StartError::Admin(format!("user name: {error}")))
+}
+
+fn email(name: &str) -> Result<Email, StartError> {
+    let text = if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") };
+    text.parse().map_err(|error| StartError::Admin(format!("e-mail address: {error}")))
+}
+
+/// None if another node was faster.
+async fn found(tx: &mut Tx, app: &App, new_user: NewUser) -> Result<Option<Founded>, Error> {
+    // Counting users is also the lock that two nodes starting together meet at.
+    let owner = users::create(tx, new_user).await?;
+    if organizations::count(tx).await? > 0 {
+        return Ok(None);
+    }
+    let config = app.config();
+    let title: keydock_core::text::OrgTitle =
+        config.first_org.as_str().parse().map_err(Error::internal)?;
+    let new = NewOrganization {
+        name: config.first_org.clone(),
+        title: title.clone(),
+        display_name: title,
+    };
+    let minting = Minting { pepper: app.pepper(), form: config.secret_form };
+    let operator = System::operator();
+    Ok(Some(organizations::found_first(tx, &operator, &owner, minting, new).await?))
+}
+
+fn describe(
+    config: &Config,
+    admin: &FirstAdmin,
+    generated: bool,
+    founded: Founded,
+) -> Zeroizing<String> {
+    let password = if generated { admin.password.as_str() } else { "(as you set it)" };
+    Zeroizing::new(format!(
+        "# The first credentials of this keydock. They are stored nowhere else in clear:\n\
+         # keep them in a safe place, then delete this file.\n\
+         ORGANIZATION={}\n\
+         ADMIN_USER={}\n\
+         ADMIN_PASSWORD={password}\n\
+         PLATFORM_KEY_NAME={}\n\
+         PLATFORM_KEY={}\n",
+        config.first_org,
+        admin.username,
+        founded.first_key.key.name,
+        founded.first_key.secret.reveal(),
+    ))
+}

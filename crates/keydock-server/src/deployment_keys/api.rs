@@ -1,0 +1,418 @@
+//! `/api/v1/unstract/{org}/api/keys/` (CONTRACT 4.5)
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderName, HeaderValue, StatusCode},
+};
+use keydock_core::id::{self, Id};
+use keydock_wire::{
+    deployment_keys as wire,
+    errors::{ErrorEnvelope, RefusalBody},
+};
+use serde_json::Value;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Changes, DeploymentKey, Issued, NOT_FOUND, NewKey};
+use crate::{
+    App, FieldError, Result,
+    access::Member,
+    deployments,
+    platform_keys::{
+        Minting,
+        api::{grace, masked},
+    },
+    web::{Fields, NO_STORE},
+};
+
+/// The routes of this feature.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(list, create_at))
+        .routes(routes!(get, put, patch, delete))
+        .routes(routes!(rotate))
+}
+
+/// Fields of a key that clients send back to us and that are not theirs to change.
+const NOT_THEIRS: &[&str] = &[
+    "api_key",
+    "created_at",
+    "created_by",
+    "created_by_email",
+    "fingerprint",
+    "id",
+    "last_used_at",
+    "last_used_ip",
+    "modified_at",
+    "modified_by",
+    "previous_secret_until",
+    "use_count",
+    "version",
+];
+
+type Uncached<T> = ([(HeaderName, HeaderValue); 1], T);
+
+/// How secrets of deployments are made here.
+pub(crate) fn minting(app: &App) -> Minting<'_> {
+    Minting { pepper: app.pepper(), form: app.config().secret_form }
+}
+
+/// List the keys of a deployment
+///
+/// Oldest first, with their secrets masked.
+#[utoipa::path(
+    get,
+    path = "/api/v1/unstract/{org}/api/keys/api/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The deployment")
+    ),
+    responses(
+        (status = 200, body = Vec<wire::DeploymentKey>),
+        (status = 401, body = RefusalBody),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn list(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Vec<wire::DeploymentKey>>> {
+    let id = parse_deployment(&id)?;
+    let keys = app.read(async |tx| super::list(tx, &member, id).await).await?;
+    Ok(Json(keys.into_iter().map(Into::into).collect()))
+}
+
+/// Create a key of a deployment
+///
+/// The answer shows the secret, for the only time.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/api/keys/api/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The deployment")
+    ),
+    request_body = wire::CreateDeploymentKey,
+    responses(
+        (status = 201, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn create_at(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    mut fields: Fields,
+) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+    let id = parse_deployment(&id)?;
+    let new = read_new(&mut fields);
+    confirm_target(&mut fields, id);
+    fields.finish()?;
+    issue(member, app, id, new).await
+}
+
+/// Create a key of the deployment named in the body
+///
+/// The answer shows the secret, for the only time.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/api/keys/api/",
+    tag = "Deployment keys",
+    params(("org" = String, Path, description = "The organization's name")),
+    request_body = wire::CreateDeploymentKey,
+    responses(
+        (status = 201, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn create(
+    member: Member,
+    State(app): State<App>,
+    mut fields: Fields,
+) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+    let new = read_new(&mut fields);
+    let id = read_target(&mut fields);
+    fields.finish()?;
+    let id = id.ok_or_else(|| FieldError::required("api"))?;
+    issue(member, app, id, new).await
+}
+
+async fn issue(
+    member: Member,
+    app: App,
+    deployment: Id<id::Deployment>,
+    new: Option<NewKey>,
+) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+    let new = new.ok_or_else(|| FieldError::required("description"))?;
+    let issued = app
+        .write(async |tx| {
+            let deployment = deployments::manage(tx, &member, deployment).await?;
+            super::create(tx, &deployment, minting(&app), new).await
+        })
+        .await?;
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown_once(issued)))))
+}
+
+/// Get a key
+///
+/// With its secret masked.
+#[utoipa::path(
+    get,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    responses(
+        (status = 200, body = wire::DeploymentKey),
+        (status = 401, body = RefusalBody),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn get(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<wire::DeploymentKey>> {
+    let id = parse_id(&id)?;
+    let key = app.read(async |tx| super::get(tx, &member, id).await).await?;
+    Ok(Json(key.into()))
+}
+
+/// Change a key
+///
+/// Takes a whole row of the list: fields that are not the caller's to change are ignored. A key that
+/// is switched off stops working before the answer is written.
+#[utoipa::path(
+    put,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = wire::UpdateDeploymentKey,
+    responses(
+        (status = 200, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn put(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<wire::DeploymentKey>> {
+    change(member, app, &id, fields).await
+}
+
+/// Change a part of a key
+#[utoipa::path(
+    patch,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = wire::UpdateDeploymentKey,
+    responses(
+        (status = 200, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn patch(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<wire::DeploymentKey>> {
+    change(member, app, &id, fields).await
+}
+
+async fn change(
+    member: Member,
+    app: App,
+    id: &str,
+    mut fields: Fields,
+) -> Result<Json<wire::DeploymentKey>> {
+    let id = parse_id(id)?;
+    fields.ignore(NOT_THEIRS);
+    let changes = Changes {
+        description: fields.text_opt("description"),
+        is_active: fields.bool_opt("is_active"),
+    };
+    let saved = app
+        .write(async |tx| {
+            let managed = super::manage(tx, &member, id).await?;
+            confirm_target(&mut fields, managed.key().deployment);
+            fields.finish()?;
+            super::update(tx, managed, changes).await
+        })
+        .await?;
+    Ok(Json(saved.into()))
+}
+
+/// Delete a key
+///
+/// Active or not. It stops working before the answer is written.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    responses(
+        (status = 204),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn delete(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    let id = parse_id(&id)?;
+    app.write(async |tx| {
+        let managed = super::manage(tx, &member, id).await?;
+        super::delete(tx, managed).await
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Rotate a key
+///
+/// Replaces the secret and keeps the key. The old secret stops working before the answer is written,
+/// or after `grace_seconds`. The answer shows the new secret, for the only time.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/rotate/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = wire::RotateDeploymentKey,
+    responses(
+        (status = 200, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn rotate(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    mut fields: Fields,
+) -> Result<Uncached<Json<wire::DeploymentKey>>> {
+    let id = parse_id(&id)?;
+    let grace = grace(&mut fields);
+    fields.finish()?;
+    let issued = app
+        .write(async |tx| {
+            let managed = super::manage(tx, &member, id).await?;
+            super::rotate(tx, managed, minting(&app), grace).await
+        })
+        .await?;
+    Ok(([NO_STORE], Json(shown_once(issued))))
+}
+
+fn parse_id(text: &str) -> Result<Id<id::DeploymentKey>> {
+    text.parse().map_err(|_| NOT_FOUND)
+}
+
+fn parse_deployment(text: &str) -> Result<Id<id::Deployment>> {
+    text.parse().map_err(|_| deployments::NOT_FOUND)
+}
+
+fn read_new(fields: &mut Fields) -> Option<NewKey> {
+    fields.ignore(NOT_THEIRS);
+    let description = fields.text("description");
+    let is_active = fields.bool_opt("is_active").unwrap_or(true);
+    description.map(|description| NewKey { description, is_active })
+}
+
+/// The deployment that the body names.
+fn read_target(fields: &mut Fields) -> Option<Id<id::Deployment>> {
+    refuse_pipeline(fields);
+    if !fields.has("api") {
+        fields.reject(FieldError::invalid(
+            "non_field_errors",
+            "Say which deployment the key is for: send its id as api.",
+        ));
+        return None;
+    }
+    fields.id("api")
+}
+
+/// The deployment of the path or of the key, which the body may repeat and not change.
+fn confirm_target(fields: &mut Fields, deployment: Id<id::Deployment>) {
+    refuse_pipeline(fields);
+    match fields.take("api") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.trim().parse() == Ok(deployment) => {}
+        Some(_) => fields.reject(FieldError::invalid(
+            "api",
+            "This key is for another deployment. Leave api out, or create a key for that one.",
+        )),
+    }
+}
+
+fn refuse_pipeline(fields: &mut Fields) {
+    if !matches!(fields.take("pipeline"), None | Some(Value::Null)) {
+        fields.reject(FieldError::invalid(
+            "pipeline",
+            "Pipelines are not served here. Leave this out and name a deployment as api.",
+        ));
+    }
+}
+
+fn shown_once(issued: Issued) -> wire::DeploymentKey {
+    wire::DeploymentKey { api_key: issued.secret.reveal(), ..issued.key.into() }
+}
+
+impl From<DeploymentKey> for wire::DeploymentKey {
+    fn from(key: DeploymentKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            api_key: masked(&key.last_four),
+            api: key.deployment.to_string(),
+            pipeline: None,
+            description: key.description.into(),
+            is_active: key.is_active,
+            created_at: key.created_at.to_string(),
+            modified_at: key.modified_at.to_string(),
+            created_by_email: key.created_by_email,
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+            last_used_ip: key.last_used_ip,
+            use_count: key.use_count,
+            fingerprint: key.fingerprint,
+            version: key.version,
+            previous_secret_until: key.previous_until.map(|at| at.to_string()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The `deployment_keys` table. Every statement names the organization.
+
+use std::sync::Arc;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    secret::{KeyDigest, SecretKey},
+    time::Timestamp,
+};
+use keydock_storage::db::{self, FromRow, Row, Tx, args};
+
+use super::{DeploymentKey, Digests};
+use crate::{
+    Result,
+    access::{
+        Caller,
+        keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+        usage::Used,
+    },
+};
+
+pub(super) async fn insert(
+    tx: &mut Tx,
+    caller: &Caller,
+    key: &DeploymentKey,
+    digest: &KeyDigest,
+) -> Result<()> {
+    let sql = "INSERT INTO deployment_keys (id, org_id, deployment_id, description, digest,
+                                            last_four, fingerprint, is_active, version, created_by,
+                                            created_at, modified_at, use_count)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)";
+    let values = args![
+        key.id,
+        caller.org.number,
+        key.deployment,
+        key.description.as_str(),
+        digest.to_hex(),
+        &key.last_four,
+        &key.fingerprint,
+        key.is_active,
+        key.version,
+        caller.user(),
+        key.created_at,
+        key.modified_at
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn list(
+    tx: &mut Tx,
+    org: OrgNumber,
+    deployment: Id<id::Deployment>,
+) -> Result<Vec<DeploymentKey>> {
+    let sql = "SELECT k.id, k.deployment_id, k.description, k.is_active, k.last_four,
+                      k.fingerprint, k.version, k.created_at, k.modified_at, k.previous_until,
+                      k.last_used_at, k.last_used_ip, k.use_count, u.email
+               FROM deployment_keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 AND k.deployment_id = $2 ORDER BY k.created_at, k.id";
+    Ok(tx.fetch_all(sql, args![org, deployment]).await?)
+}
+
+pub(super) async fn find(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::DeploymentKey>,
+) -> Result<Option<DeploymentKey>> {
+    let sql = "SELECT k.id, k.deployment_id, k.description, k.is_active, k.last_four,
+                      k.fingerprint, k.version, k.created_at, k.modified_at, k.previous_until,
+                      k.last_used_at, k.last_used_ip, k.use_count, u.email
+               FROM deployment_keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 AND k.id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+pub(super) async fn digests(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::DeploymentKey>,
+) -> Result<Option<Digests>> {
+    let sql = "SELECT digest, previous_digest FROM deployment_keys WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+pub(super) async fn digests_of(
+    tx: &mut Tx,
+    org: OrgNumber,
+    deployment: Id<id::Deployment>,
+) -> Result<Vec<Digests>> {
+    let sql = "SELECT digest, previous_digest FROM deployment_keys
+               WHERE org_id = $1 AND deployment_id = $2";
+    Ok(tx.fetch_all(sql, args![org, deployment]).await?)
+}
+
+pub(super) async fn update(tx: &mut Tx, org: OrgNumber, key: &DeploymentKey) -> Result<()> {
+    let sql = "UPDATE deployment_keys SET description = $3, is_active = $4, modified_at = $5
+               WHERE org_id = $1 AND id = $2";
+    let values = args![org, key.id, key.description.as_str(), key.is_active, key.modified_at];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// The old secret is kept only if it still works for a while.
+pub(super) async fn replace_secret(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::DeploymentKey>,
+    secret: &SecretKey,
+    digest: &KeyDigest,
+    until: Option<Timestamp>,
+) -> Result<()> {
+    let sql = "UPDATE deployment_keys
+               SET previous_digest = CASE WHEN $6 THEN digest END, previous_until = $7,
+                   digest = $3, last_four = $4, fingerprint = $5,
+                   version = version + 1, modified_at = $8
+               WHERE org_id = $1 AND id = $2";
+    let values = args![
+        org,
+        id,
+        digest.to_hex(),
+        secret.last_four(),
+        secret.fingerprint(),
+        until.is_some(),
+        until,
+        tx.now()
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn delete(tx: &mut Tx, org: OrgNumber, id: Id<id::DeploymentKey>) -> Result<()> {
+    let sql = "DELETE FROM deployment_keys WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id]).await?;
+    Ok(())
+}
+
+/// Adds to the record of a key. By its id alone: the key itself said who it is.
+pub async fn record_use(tx: &mut Tx, used: &Used) -> Result<()> {
+    let sql = "UPDATE deployment_keys
+               SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
+               WHERE id = $1";
+    tx.execute(sql, args![used.key, used.at, used.ip.to_string(), used.count]).await?;
+    Ok(())
+}
+
+/// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.
+///
+/// An exception to the rule that every statement names the organization, as is the next: this is
+/// how a key's organization is learnt.
+pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) -> Result<Page> {
+    let sql = "SELECT k.id, k.org_id, k.deployment_id, k.is_active, k.digest, k.previous_digest,
+                      k.previous_until, o.name AS org_name, o.title
+               FROM deployment_keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.id > $1 ORDER BY k.id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows: Vec<Secrets> = tx.fetch_all(sql, args![after, limit]).await?;
+    let last = rows.last().map(|row| row.id.to_string());
+    Ok(Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last })
+}
+
+/// The secret with this digest, current or previous.
+pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<Option<Entry>> {
+    let sql = "SELECT k.id, k.org_id, k.deployment_id, k.is_active, k.digest, k.previous_digest,
+                      k.previous_until, o.name AS org_name, o.title
+               FROM deployment_keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.digest = $1 OR k.previous_digest = $1";
+    let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
+    let mut entries = row.into_iter().flat_map(|row| row.entries(orgs));
+    Ok(entries.find(|entry| entry.digest == *digest))
+}
+
+/// A key with its secrets, as the key map wants it.
+struct Secrets {
+    id: Id<id::DeploymentKey>,
+    org: OrgFacts,
+    deployment: Id<id::Deployment>,
+    is_active: bool,
+    digest: KeyDigest,
+    previous: Option<(KeyDigest, Timestamp)>,
+}
+
+impl Secrets {
+    fn entries(self, orgs: &mut Orgs) -> Vec<Entry> {
+        let org = orgs.share(self.org);
+        let entry = |digest, standing| Entry {
+            digest,
+            key: self.id.widen(),
+            org: Arc::clone(&org),
+            opens: Opens::Deployment(self.deployment),
+            standing,
+        };
+        let current = if self.is_active { Standing::Active } else { Standing::Inactive };
+        let previous = self.previous.map(|(digest, until)| {
+            entry(digest, Standing::Replaced { until, active: self.is_active })
+        });
+        std::iter::once(entry(self.digest, current)).chain(previous).collect()
+    }
+}
+
+impl FromRow for Secrets {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let org = OrgFacts {
+            number: OrgNumber::from_i64(row.int("org_id")?),
+            name: row.parse("org_name")?,
+            title: row.text("title")?,
+        };
+        Ok(Self {
+            id: row.parse("id")?,
+            org,
+            deployment: row.parse("deployment_id")?,
+            is_active: row.bool("is_active")?,
+            digest: row.parse("digest")?,
+            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
+        })
+    }
+}
+
+impl FromRow for Digests {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self { current: row.parse("digest")?, previous: row.parse_opt("previous_digest")? })
+    }
+}
+
+impl FromRow for DeploymentKey {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self {
+            id: row.parse("id")?,
+            deployment: row.parse("deployment_id")?,
+            description: row.parse("description")?,
+            is_active: row.bool("is_active")?,
+            last_four: row.text("last_four")?,
+            fingerprint: row.text("fingerprint")?,
+            version: row.int("version")?,
+            created_at: row.time("created_at")?,
+            modified_at: row.time("modified_at")?,
+            created_by_email: row.text_opt("email")?,
+            previous_until: row.time_opt("previous_until")?,
+            last_used_at: row.time_opt("last_used_at")?,
+            last_used_ip: row.text_opt("last_used_ip")?,
+            use_count: row.int("use_count")?,
+        })
+    }
+}

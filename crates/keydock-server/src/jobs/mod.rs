@@ -1,0 +1,111 @@
+//! What the server does by itself: jobs from the queue, and upkeep.
+//!
+//! A job is enqueued in the transaction that makes it necessary, so neither exists without the
+//! other, and it is kept until it has come to an end. Every job may run twice.
+
+mod upkeep;
+mod worker;
+
+use keydock_core::id::{self, Id, OrgNumber};
+use keydock_storage::{
+    db::Tx,
+    queue::{self, Schedule},
+};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::worker::work;
+use crate::{App, Error, Result, executions};
+
+/// Announced by every transaction after which there may be something to do.
+pub const TOPIC: &str = queue::TOPIC;
+
+/// Everything that can be queued. Old workers read jobs of new servers, so a variant is never renamed
+/// and a field is only added with a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Run an execution to its end.
+    RunExecution {
+        /// Its organization.
+        org: OrgNumber,
+        /// The execution.
+        execution: Id<id::Execution>,
+    },
+}
+
+impl Job {
+    /// The kinds that this program knows; others wait for a program that knows them.
+    const KINDS: &[&str] = &["run_execution"];
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::RunExecution { .. } => Self::KINDS[0],
+        }
+    }
+
+    fn parse(body: &str) -> Result<Self> {
+        serde_json::from_str(body).map_err(Error::internal)
+    }
+
+    /// Does what there is to do. In the last attempt it leaves nothing for a next one.
+    async fn run(self, app: &App, is_last: bool) -> Result<()> {
+        match self {
+            Self::RunExecution { org, execution } => {
+                executions::run(app, org, execution, is_last).await
+            }
+        }
+    }
+
+    /// Ends what could not be done, in the transaction that gives up the job.
+    async fn give_up(self, tx: &mut Tx) -> Result<()> {
+        match self {
+            Self::RunExecution { org, execution } => executions::give_up(tx, org, execution).await,
+        }
+    }
+
+    /// Tells whoever waits that it was given up, and deletes what it would have deleted.
+    async fn after_giving_up(self, app: &App) -> Result<()> {
+        match self {
+            Self::RunExecution { org, execution } => {
+                app.completions().announce(execution);
+                executions::clear_away(app, org, execution).await
+            }
+        }
+    }
+}
+
+/// Adds a job, to be done once this transaction commits.
+pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<()> {
+    let body = serde_json::to_string(job).map_err(Error::internal)?;
+    queue::enqueue(tx, job.kind(), &body, Schedule::default()).await?;
+    Ok(())
+}
+
+/// Starts to work, and to keep things in order, until `stop`. The program must not end before the
+/// future is done: by then what was under way is finished or given back, and what was gathered in
+/// memory is written down. Dropping the future ends everything at once.
+pub fn start(app: App, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+    let mut tasks = JoinSet::new();
+    upkeep::start(&app, &stop, &mut tasks);
+    tasks.spawn(work(app, stop));
+    async move { while tasks.join_next().await.is_some() {} }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_read_as_they_were_written() {
+        let job = Job::RunExecution {
+            org: OrgNumber::from_i64(7),
+            execution: "0198c3f2-a7c8-7b0e-8f1d-2c3b4a596877".parse().unwrap(),
+        };
+        let body = serde_json::to_string(&job).unwrap();
+        insta::assert_snapshot!(body, @r#"{"job":"run_execution","org":7,"execution":"0198c3f2-a7c8-7b0e-8f1d-2c3b4a596877"}"#);
+        assert_eq!(Job::parse(&body).unwrap(), job);
+        assert!(body.contains(job.kind()));
+    }
+}

@@ -1,0 +1,101 @@
+//! What keeps a server in order while it runs.
+//!
+//! Every node does all of it; doing it on several nodes at once is the same as on one.
+
+use std::time::Duration;
+
+use keydock_storage::queue;
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{App, Error, Result, access, executions, sessions};
+
+/// How often the changes of keys on other nodes are read.
+const KEYS: Duration = Duration::from_millis(500);
+/// How often the uses of keys are written down.
+const USES: Duration = Duration::from_secs(2);
+/// How often gauges are set.
+const GAUGES: Duration = Duration::from_secs(15);
+/// How often old things are forgotten.
+const OLD: Duration = Duration::from_mins(10);
+/// How old an unfinished document is that nobody is writing any more.
+const UNFINISHED: Duration = Duration::from_hours(1);
+/// How long jobs that were given up are kept for somebody to look at.
+const DEAD: Duration = Duration::from_hours(7 * 24);
+
+/// Starts it all.
+pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
+    tasks.spawn(every(KEYS, app.clone(), stop.clone(), "reading key changes", read_keys));
+    tasks.spawn(every(GAUGES, app.clone(), stop.clone(), "setting gauges", set_gauges));
+    tasks.spawn(every(OLD, app.clone(), stop.clone(), "forgetting old things", forget));
+    let (app, stop) = (app.clone(), stop.clone());
+    tasks.spawn(async move {
+        every(USES, app.clone(), stop, "writing down uses of keys", write_uses).await;
+        // What was gathered since, before the program ends.
+        log_failure("writing down uses of keys", write_uses(app).await);
+    });
+}
+
+/// Does `work` at once and then every `period`, until `stop`. A failure is told and the next time is
+/// another chance.
+async fn every<F: Future<Output = Result<()>>>(
+    period: Duration,
+    app: App,
+    stop: CancellationToken,
+    what: &'static str,
+    work: fn(App) -> F,
+) {
+    let mut times = interval(period);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(times.tick()).await.is_some() {
+        log_failure(what, work(app.clone()).await);
+    }
+}
+
+fn log_failure(what: &'static str, result: Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(error = &error as &dyn std::error::Error, "{what} failed");
+    }
+}
+
+async fn read_keys(app: App) -> Result<()> {
+    app.keyring().catch_up(app.db()).await
+}
+
+async fn write_uses(app: App) -> Result<()> {
+    access::usage::flush(app.keyring(), app.db()).await
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody has that many")]
+async fn set_gauges(app: App) -> Result<()> {
+    let counts = app.read(async |tx| Ok(queue::counts(tx).await?)).await?;
+    let metrics = app.metrics();
+    metrics.jobs.waiting.set((counts.ready + counts.waiting) as f64);
+    metrics.jobs.leased.set(counts.leased as f64);
+    metrics.jobs.dead.set(counts.dead as f64);
+    metrics.keys.set(app.keyring().len() as f64);
+    metrics.tidy();
+    Ok(())
+}
+
+async fn forget(app: App) -> Result<()> {
+    app.guesses().forget_idle();
+    app.sign_ins().forget_idle();
+    let age = app.config().result_age;
+    while app.write(async |tx| executions::forget_old(tx, age).await).await? {}
+    app.write(async |tx| sessions::forget_ended(tx).await).await?;
+    app.write(async |tx| access::changes::forget_old(tx).await).await?;
+    app.write(async |tx| {
+        let before = tx.now().before(DEAD);
+        Ok(queue::forget_dead(tx, before).await?)
+    })
+    .await?;
+    let swept = app.blobs().sweep_temporary(UNFINISHED).await.map_err(Error::internal)?;
+    if swept > 0 {
+        tracing::info!(swept, "unfinished documents of an earlier life are deleted");
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../../../ARCHITECTURE.md")]
+
+pub mod access;
+mod app;
+pub mod bootstrap;
+pub mod config;
+mod error;
+
+pub mod audit_log;
+pub mod deployment_keys;
+pub mod deployments;
+pub mod executions;
+pub mod members;
+pub mod organizations;
+pub mod platform_keys;
+pub mod sessions;
+pub mod users;
+pub mod workflows;
+
+pub mod console;
+pub mod jobs;
+pub mod telemetry;
+pub mod web;
+
+pub use self::{
+    app::{App, Parts},
+    error::{Error, FieldError, Result},
+};

@@ -1,0 +1,143 @@
+//! Organizations: the tenants. All data belongs to exactly one.
+//!
+//! Founding one makes its first admin and its `Key #1`, active, in the same transaction, by whatever
+//! path it is founded.
+
+pub mod api;
+mod store;
+
+use std::sync::Arc;
+
+use keydock_core::{
+    id::{OrgNumber, UserNumber},
+    organizations::OrgName,
+    text::OrgTitle,
+    time::Timestamp,
+};
+use keydock_storage::db::{OnConflict as _, Tx};
+use serde_json::json;
+
+use crate::{
+    Error, FieldError, Result,
+    access::{Actor, Caller, InstanceAdmin, Member, Person, System, keyring::OrgFacts},
+    audit_log::{self, Action, Subject},
+    members,
+    platform_keys::{self, Issued, Minting},
+    sessions,
+    users::User,
+};
+
+/// An organization.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    /// Its number.
+    pub number: OrgNumber,
+    /// Its name in URLs.
+    pub name: OrgName,
+    /// Its name.
+    pub title: OrgTitle,
+    /// Its name on pages.
+    pub display_name: OrgTitle,
+    /// When it was founded.
+    pub created_at: Timestamp,
+}
+
+/// An organization to be founded.
+#[derive(Clone, Debug)]
+pub struct NewOrganization {
+    /// Its name in URLs.
+    pub name: OrgName,
+    /// Its name.
+    pub title: OrgTitle,
+    /// Its name on pages.
+    pub display_name: OrgTitle,
+}
+
+/// An organization that was just founded, with the only copy of its first key's secret.
+#[derive(Debug)]
+pub struct Founded {
+    /// The organization.
+    pub organization: Organization,
+    /// `Key #1`, active.
+    pub first_key: Issued,
+}
+
+/// Founds an organization whose first admin is the one who founds it.
+pub async fn found(
+    tx: &mut Tx,
+    admin: &InstanceAdmin,
+    minting: Minting<'_>,
+    new: NewOrganization,
+) -> Result<Founded> {
+    let person = admin.person();
+    let act = |facts| person.acting_in(facts);
+    found_as(tx, person.user(), act, minting, new).await
+}
+
+/// Founds the first organization of a server, for its first user.
+pub async fn found_first(
+    tx: &mut Tx,
+    _operator: &System,
+    owner: &User,
+    minting: Minting<'_>,
+    new: NewOrganization,
+) -> Result<Founded> {
+    let act = |facts| Caller {
+        org: Arc::new(facts),
+        actor: Actor::Server,
+        request_id: String::new(),
+        ip: None,
+    };
+    found_as(tx, owner.number, act, minting, new).await
+}
+
+async fn found_as(
+    tx: &mut Tx,
+    owner: UserNumber,
+    act: impl FnOnce(OrgFacts) -> Caller,
+    minting: Minting<'_>,
+    new: NewOrganization,
+) -> Result<Founded> {
+    let organization = Organization {
+        number: OrgNumber::from_i64(tx.next_in("organizations").await?),
+        name: new.name,
+        title: new.title,
+        display_name: new.display_name,
+        created_at: tx.now(),
+    };
+    store::insert(tx, &organization, owner).await.on_conflict(|| {
+        Error::from(FieldError::invalid(
+            "organization_id",
+            "This organization id is already in use. Choose another one.",
+        ))
+    })?;
+    let founder = act(OrgFacts {
+        number: organization.number,
+        name: organization.name.clone(),
+        title: organization.title.to_string(),
+    });
+    members::add_founder(tx, &founder, owner).await?;
+    let subject = Subject::new("organization", &organization.name);
+    let detail = json!({"name": organization.title.as_str()});
+    audit_log::record(tx, &founder, Action::OrganizationFounded, subject, detail).await?;
+    let first_key = platform_keys::generate_first(tx, &founder, minting).await?;
+    Ok(Founded { organization, first_key })
+}
+
+/// The organization of the proof.
+pub async fn get(tx: &mut Tx, member: &Member) -> Result<Organization> {
+    store::get(tx, member.org()).await
+}
+
+/// Makes the person's session one of the organization called `name`. None if they are not a member
+/// of it, or if there is none.
+pub async fn enter(tx: &mut Tx, person: &Person, name: &str) -> Result<Option<Organization>> {
+    let Some(organization) = store::find(tx, name).await? else { return Ok(None) };
+    let entered = sessions::set_organization(tx, person, organization.number).await?;
+    Ok(entered.then_some(organization))
+}
+
+/// How many organizations there are; none on a new server.
+pub(crate) async fn count(tx: &mut Tx) -> Result<i64> {
+    store::count(tx).await
+}

@@ -1,0 +1,241 @@
+//! The `platform_keys` table. Every statement names the organization.
+
+use std::sync::Arc;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    secret::{KeyDigest, SecretKey},
+    time::Timestamp,
+};
+use keydock_storage::db::{self, FromRow, Row, Tx, args};
+
+use super::{Digests, PlatformKey, Slot};
+use crate::{
+    Result,
+    access::{
+        Caller,
+        keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+        usage::Used,
+    },
+};
+
+/// Puts the changes to the keys of an organization into one order.
+pub(super) async fn lock(tx: &mut Tx, org: OrgNumber) -> Result<()> {
+    let sql = "UPDATE organizations SET key_changes = key_changes + 1 WHERE id = $1";
+    tx.execute(sql, args![org]).await?;
+    Ok(())
+}
+
+pub(super) async fn insert(
+    tx: &mut Tx,
+    caller: &Caller,
+    key: &PlatformKey,
+    digest: &KeyDigest,
+) -> Result<(), db::Error> {
+    let sql = "INSERT INTO platform_keys (id, org_id, slot, name, digest, last_four, fingerprint,
+                                          is_active, version, created_by, created_at, modified_at,
+                                          use_count)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)";
+    let values = args![
+        key.id,
+        caller.org.number,
+        i64::from(key.slot.number()),
+        key.name.as_str(),
+        digest.to_hex(),
+        &key.last_four,
+        &key.fingerprint,
+        key.is_active,
+        key.version,
+        caller.user(),
+        key.created_at,
+        key.modified_at
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn list(tx: &mut Tx, org: OrgNumber) -> Result<Vec<PlatformKey>> {
+    let sql = "SELECT k.id, k.slot, k.name, k.is_active, k.last_four, k.fingerprint, k.version,
+                      k.created_at, k.modified_at, k.previous_until, k.last_used_at,
+                      k.last_used_ip, k.use_count, u.email
+               FROM platform_keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 ORDER BY k.created_at, k.id";
+    Ok(tx.fetch_all(sql, args![org]).await?)
+}
+
+pub(super) async fn find(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::PlatformKey>,
+) -> Result<Option<PlatformKey>> {
+    let sql = "SELECT k.id, k.slot, k.name, k.is_active, k.last_four, k.fingerprint, k.version,
+                      k.created_at, k.modified_at, k.previous_until, k.last_used_at,
+                      k.last_used_ip, k.use_count, u.email
+               FROM platform_keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 AND k.id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+pub(super) async fn digests(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::PlatformKey>,
+) -> Result<Option<Digests>> {
+    let sql = "SELECT digest, previous_digest FROM platform_keys WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+/// The old secret is kept only if it still works for a while.
+pub(super) async fn replace_secret(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::PlatformKey>,
+    secret: &SecretKey,
+    digest: &KeyDigest,
+    until: Option<Timestamp>,
+) -> Result<()> {
+    let sql = "UPDATE platform_keys
+               SET previous_digest = CASE WHEN $6 THEN digest END, previous_until = $7,
+                   digest = $3, last_four = $4, fingerprint = $5,
+                   version = version + 1, modified_at = $8
+               WHERE org_id = $1 AND id = $2";
+    let values = args![
+        org,
+        id,
+        digest.to_hex(),
+        secret.last_four(),
+        secret.fingerprint(),
+        until.is_some(),
+        until,
+        tx.now()
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn set_active(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::PlatformKey>,
+    active: bool,
+) -> Result<(), db::Error> {
+    let sql = "UPDATE platform_keys SET is_active = $3, modified_at = $4
+               WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id, active, tx.now()]).await?;
+    Ok(())
+}
+
+pub(super) async fn delete(tx: &mut Tx, org: OrgNumber, id: Id<id::PlatformKey>) -> Result<()> {
+    let sql = "DELETE FROM platform_keys WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id]).await?;
+    Ok(())
+}
+
+/// Adds to the record of a key. By its id alone: the key itself said who it is.
+pub async fn record_use(tx: &mut Tx, used: &Used) -> Result<()> {
+    let sql = "UPDATE platform_keys
+               SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
+               WHERE id = $1";
+    tx.execute(sql, args![used.key, used.at, used.ip.to_string(), used.count]).await?;
+    Ok(())
+}
+
+/// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.
+///
+/// An exception to the rule that every statement names the organization, as is the next: this is
+/// how a key's organization is learnt.
+pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) -> Result<Page> {
+    let sql = "SELECT k.id, k.org_id, k.name AS key_name, k.is_active, k.digest, k.previous_digest,
+                      k.previous_until, o.name AS org_name, o.title
+               FROM platform_keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.id > $1 ORDER BY k.id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows: Vec<Secrets> = tx.fetch_all(sql, args![after, limit]).await?;
+    let last = rows.last().map(|row| row.id.to_string());
+    Ok(Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last })
+}
+
+/// The secret with this digest, current or previous.
+pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<Option<Entry>> {
+    let sql = "SELECT k.id, k.org_id, k.name AS key_name, k.is_active, k.digest, k.previous_digest,
+                      k.previous_until, o.name AS org_name, o.title
+               FROM platform_keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.digest = $1 OR k.previous_digest = $1";
+    let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
+    let mut entries = row.into_iter().flat_map(|row| row.entries(orgs));
+    Ok(entries.find(|entry| entry.digest == *digest))
+}
+
+/// A key with its secrets, as the key map wants it.
+struct Secrets {
+    id: Id<id::PlatformKey>,
+    org: OrgFacts,
+    key_name: String,
+    is_active: bool,
+    digest: KeyDigest,
+    previous: Option<(KeyDigest, Timestamp)>,
+}
+
+impl Secrets {
+    fn entries(self, orgs: &mut Orgs) -> Vec<Entry> {
+        let org = orgs.share(self.org);
+        let opens = Opens::Organization { key_name: Arc::from(self.key_name) };
+        let entry = |digest, standing| Entry {
+            digest,
+            key: self.id.widen(),
+            org: Arc::clone(&org),
+            opens: opens.clone(),
+            standing,
+        };
+        let current = if self.is_active { Standing::Active } else { Standing::Inactive };
+        let previous = self.previous.map(|(digest, until)| {
+            entry(digest, Standing::Replaced { until, active: self.is_active })
+        });
+        std::iter::once(entry(self.digest, current)).chain(previous).collect()
+    }
+}
+
+impl FromRow for Secrets {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let org = OrgFacts {
+            number: OrgNumber::from_i64(row.int("org_id")?),
+            name: row.parse("org_name")?,
+            title: row.text("title")?,
+        };
+        Ok(Self {
+            id: row.parse("id")?,
+            org,
+            key_name: row.text("key_name")?,
+            is_active: row.bool("is_active")?,
+            digest: row.parse("digest")?,
+            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
+        })
+    }
+}
+
+impl FromRow for Digests {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self { current: row.parse("digest")?, previous: row.parse_opt("previous_digest")? })
+    }
+}
+
+impl FromRow for PlatformKey {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self {
+            id: row.parse("id")?,
+            slot: if row.int("slot")? == 1 { Slot::One } else { Slot::Two },
+            name: row.parse("name")?,
+            is_active: row.bool("is_active")?,
+            last_four: row.text("last_four")?,
+            fingerprint: row.text("fingerprint")?,
+            version: row.int("version")?,
+            created_at: row.time("created_at")?,
+            modified_at: row.time("modified_at")?,
+            created_by_email: row.text_opt("email")?,
+            previous_until: row.time_opt("previous_until")?,
+            last_used_at: row.time_opt("last_used_at")?,
+            last_used_ip: row.text_opt("last_used_ip")?,
+            use_count: row.int("use_count")?,
+        })
+    }
+}

@@ -1,0 +1,370 @@
+//! Every route, called by everyone. The snapshot is the access policy; a reviewer reads it there.
+//!
+//! Proves TEN-01 and VER-08 over the whole surface: the outsider and the keys of others get nowhere,
+//! and no route of the description is missing.
+
+mod harness;
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use axum::{
+    body::Body,
+    http::{Method, Request, header},
+};
+use harness::{Client, TestApp};
+use serde_json::{Value, json};
+
+/// Those who may change something come last; the one whose session may end, at the very end.
+const CALLERS: [&str; 9] = [
+    "anonymous",
+    "unknown key",
+    "inactive platform key",
+    "deployment key",
+    "another deployment's key",
+    "admin of another organization",
+    "member",
+    "platform key",
+    "admin",
+];
+
+const ORG: &str = "/api/v1/unstract/{org}/";
+
+/// Method, path, and a body that would succeed.
+fn routes() -> Vec<(Method, String, Option<Value>)> {
+    let get = Method::GET;
+    let (post, put, patch, delete) = (Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
+    let new_workflow = json!({"workflow_name": "w{unique}", "definition": DEFINITION});
+    let new_deployment = json!({"workflow": "{free_workflow}", "api_name": "d{unique}"});
+    let role = json!({"email": "{target_email}", "role": "admin"});
+    let tenant = |path: &str| format!("{ORG}{path}");
+    vec![
+        (get.clone(), "/api/v1/login".to_owned(), None),
+        (
+            post.clone(),
+            "/api/v1/login".to_owned(),
+            Some(json!({"username": "nobody", "password": "wrong"})),
+        ),
+        (get.clone(), "/api/v1/logout".to_owned(), None),
+        (post.clone(), "/api/v1/logout".to_owned(), Some(json!({}))),
+        (get.clone(), "/api/v1/session".to_owned(), None),
+        (
+            post.clone(),
+            "/api/v1/password".to_owned(),
+            Some(
+                json!({"current_password": harness::PASSWORD, "new_password": "another long password"}),
+            ),
+        ),
+        (get.clone(), "/api/v1/organization".to_owned(), None),
+        (
+            post.clone(),
+            "/api/v1/organization/create".to_owned(),
+            Some(json!({"name": "n", "display_name": "n", "organization_id": "o{unique}"})),
+        ),
+        (post.clone(), "/api/v1/organization/{org}/set".to_owned(), Some(json!({}))),
+        (get.clone(), "/api/v1/unstract/whoami/".to_owned(), None),
+        (get.clone(), "/api/v1/schemas/workflow-definition.json".to_owned(), None),
+        (get.clone(), tenant("organization/"), None),
+        (get.clone(), tenant("roles/"), None),
+        (get.clone(), tenant("users/"), None),
+        (post.clone(), tenant("users/"), Some(json!({"email": "new{unique}@test.example"}))),
+        (delete.clone(), tenant("users/"), Some(json!({"emails": ["{target_email}"]}))),
+        (get.clone(), tenant("users/profile/"), None),
+        (post.clone(), tenant("users/role/"), Some(role.clone())),
+        (delete.clone(), tenant("users/role/"), Some(role)),
+        (get.clone(), tenant("platform/keys/"), None),
+        (post.clone(), tenant("platform/keys/"), Some(json!({}))),
+        (put.clone(), tenant("platform/keys/"), Some(json!({"id": "{idle_key}"}))),
+        (get.clone(), tenant("platform/keys/audit/"), None),
+        (get.clone(), tenant("platform/keys/{idle_key}/"), None),
+        (put.clone(), tenant("platform/keys/{idle_key}/"), Some(json!({"action": "DEACTIVATE"}))),
+        (delete.clone(), tenant("platform/keys/{idle_key}/"), None),
+        (get.clone(), tenant("platform/keys/{idle_key}/usage/"), None),
+        (post.clone(), tenant("platform/keys/{idle_key}/verify/"), Some(json!({"key": "x"}))),
+        (get.clone(), tenant("workflow/"), None),
+        (post.clone(), tenant("workflow/"), Some(new_workflow.clone())),
+        (post.clone(), tenant("workflow/validate/"), Some(json!({"definition": DEFINITION}))),
+        (get.clone(), tenant("workflow/endpoint/"), None),
+        (get.clone(), tenant("workflow/endpoint/{endpoint}/"), None),
+        (
+            put.clone(),
+            tenant("workflow/endpoint/{endpoint}/"),
+            Some(json!({"connection_type": "API", "connector_instance_id": null})),
+        ),
+        (
+            patch.clone(),
+            tenant("workflow/endpoint/{endpoint}/"),
+            Some(json!({"connection_type": "API"})),
+        ),
+        (get.clone(), tenant("workflow/{workflow}/"), None),
+        (put.clone(), tenant("workflow/{workflow}/"), Some(new_workflow.clone())),
+        (patch.clone(), tenant("workflow/{workflow}/"), Some(json!({"description": "changed"}))),
+        (delete.clone(), tenant("workflow/{workflow}/"), None),
+        (get.clone(), tenant("workflow/{workflow}/endpoint/"), None),
+        (get.clone(), tenant("api/deployment/"), None),
+        (post.clone(), tenant("api/deployment/"), Some(new_deployment)),
+        (get.clone(), tenant("api/deployment/{deployment}/"), None),
+        (
+            put.clone(),
+            tenant("api/deployment/{deployment}/"),
+            Some(json!({"workflow": "{workflow}"})),
+        ),
+        (
+            patch.clone(),
+            tenant("api/deployment/{deployment}/"),
+            Some(json!({"description": "changed"})),
+        ),
+        (delete.clone(), tenant("api/deployment/{deployment}/"), None),
+        (
+            post.clone(),
+            tenant("api/keys/api/"),
+            Some(json!({"description": "k", "api": "{deployment}"})),
+        ),
+        (get.clone(), tenant("api/keys/api/{deployment}/"), None),
+        (post.clone(), tenant("api/keys/api/{deployment}/"), Some(json!({"description": "k"}))),
+        (get.clone(), tenant("api/keys/{deployment_key}/"), None),
+        (
+            put.clone(),
+            tenant("api/keys/{deployment_key}/"),
+            Some(json!({"description": "k", "is_active": true})),
+        ),
+        (patch.clone(), tenant("api/keys/{deployment_key}/"), Some(json!({"description": "k"}))),
+        (delete.clone(), tenant("api/keys/{deployment_key}/"), None),
+        (post.clone(), tenant("api/keys/{deployment_key}/rotate/"), Some(json!({}))),
+        (post, "/deployment/api/{org}/{api_name}/".to_owned(), Some(json!("form"))),
+        (
+            get.clone(),
+            "/deployment/api/{org}/{api_name}/?execution_id=00000000-0000-4000-8000-000000000000"
+                .to_owned(),
+            None,
+        ),
+        (get.clone(), "/health".to_owned(), None),
+        (get.clone(), "/health/live".to_owned(), None),
+        (get.clone(), "/health/ready".to_owned(), None),
+        (get, "/metrics".to_owned(), None),
+    ]
+}
+
+const DEFINITION: &str = "fields:\n  - key: total\n    type: number\n    rule: {label: Total}\n";
+
+/// No route of the description is left out of the policy, and none is made up.
+#[test]
+fn the_policy_covers_the_description() {
+    let described: BTreeSet<String> = operations();
+    let covered: BTreeSet<String> = routes()
+        .into_iter()
+        .map(|(method, path, _)| format!("{method} {}", shape(path.split('?').next().unwrap())))
+        .collect();
+    let missing: Vec<_> = described.difference(&covered).collect();
+    let unknown: Vec<_> = covered.difference(&described).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing {missing:?}, unknown {unknown:?}");
+}
+
+fn operations() -> BTreeSet<String> {
+    let description = keydock_server::web::docs::description().to_json().unwrap();
+    let description: Value = serde_json::from_str(&description).unwrap();
+    let mut operations = BTreeSet::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for method in ["get", "put", "post", "patch", "delete", "head", "options"] {
+            if item.get(method).is_some() {
+                operations.insert(format!("{} {}", method.to_uppercase(), shape(path)));
+            }
+        }
+    }
+    operations
+}
+
+/// A path with its parameters' names left out.
+fn shape(path: &str) -> String {
+    let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn access_policy() {
+    let routes = routes();
+    // Side by side, but not so many that a database server runs out of connections.
+    let share = routes.len().div_ceil(4);
+    let threads: Vec<_> = routes
+        .chunks(share)
+        .map(|some| {
+            let some = some.to_vec();
+            std::thread::spawn(move || some.into_iter().map(policy_of).collect::<Vec<_>>())
+        })
+        .collect();
+    let rows: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    insta::assert_snapshot!(rows.join("\n"));
+}
+
+fn policy_of((method, path, body): (Method, String, Option<Value>)) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(row(method, path, body))
+}
+
+/// What everybody gets from one route, in a world of its own.
+async fn row(method: Method, path: String, body: Option<Value>) -> String {
+    let world = World::new().await;
+    let mut line = format!("{method} {path}\n  ");
+    for who in CALLERS {
+        let wanted = format!("{path} {}", body.as_ref().map(Value::to_string).unwrap_or_default());
+        let things = world.things(&wanted).await;
+        let caller = world.caller(who, &things).await;
+        if method == Method::POST && path.ends_with("platform/keys/") {
+            world.free_a_slot().await;
+        }
+        let path = things.fill(&path);
+        let body = body.as_ref().map(|body| things.fill(&body.to_string()));
+        let answer = send(&caller, &method, &path, body).await;
+        assert!(answer < 500, "{method} {path} as {who}: {answer}");
+        write!(line, " {who} {answer} ").unwrap();
+    }
+    line.trim_end().to_owned()
+}
+
+async fn send(caller: &Client, method: &Method, path: &str, body: Option<String>) -> u16 {
+    let mut request = Request::builder().method(method.clone()).uri(path);
+    let body = match body {
+        None => Body::empty(),
+        Some(body) if body == "\"form\"" => {
+            request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+            let part = "--b\r\ncontent-disposition: form-data; name=\"files\"; filename=\"a.txt\"\
+                        \r\n\r\nTotal: 12\r\n--b--\r\n";
+            Body::from(part)
+        }
+        Some(body) => {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Body::from(body)
+        }
+    };
+    caller.request(request.body(body).unwrap()).await.status.as_u16()
+}
+
+/// Two organizations, and in the first one somebody to act and something to act on.
+struct World {
+    app: TestApp,
+    owner: Client,
+    outsider: Client,
+    member: Client,
+    other_deployment_key: String,
+    counter: AtomicU32,
+}
+
+/// Something to act on, fresh for every caller.
+struct Things(Vec<(&'static str, String)>);
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::start().await;
+        let owner = app.admin().await;
+        let (outsider, _) = app.other_org("globex").await;
+        let member = app.member("uma@test.example", "user").await;
+        let world = Self {
+            app,
+            owner,
+            outsider,
+            member,
+            other_deployment_key: String::new(),
+            counter: AtomicU32::new(0),
+        };
+        let other = world.things("").await;
+        Self { other_deployment_key: other.get("{deployment_secret}").to_owned(), ..world }
+    }
+
+    async fn caller(&self, who: &str, things: &Things) -> Client {
+        match who {
+            "anonymous" => self.app.nobody(),
+            "unknown key" => self.app.key("00000000-0000-4000-8000-000000000000"),
+            "inactive platform key" => self.app.key(things.get("{idle_secret}")),
+            "deployment key" => self.app.key(things.get("{deployment_secret}")),
+            "another deployment's key" => self.app.key(&self.other_deployment_key),
+            "admin of another organization" => self.outsider.clone(),
+            "member" => self.member.clone(),
+            "platform key" => self.app.platform(),
+            "admin" => self.app.admin().await,
+            other => panic!("nobody is called {other}"),
+        }
+    }
+
+    async fn free_a_slot(&self) -> String {
+        let keys = format!("{}platform/keys/", ORG.replace("{org}", harness::ORG));
+        for key in self.owner.get(&keys).await.body.as_array().unwrap() {
+            if key["is_active"] == false {
+                self.owner.delete(&format!("{keys}{}/", key["id"].as_str().unwrap())).await;
+            }
+        }
+        keys
+    }
+
+    /// A key in the idle slot, made anew so that its secret is known.
+    async fn idle_key(&self) -> (String, String) {
+        let keys = self.free_a_slot().await;
+        let made = self.owner.post(&keys, json!({})).await;
+        let text = |name: &str| made.body[name].as_str().unwrap_or_default().to_owned();
+        (text("id"), text("key"))
+    }
+
+    /// Things to act on; those that are slow to make only if they are wanted.
+    async fn things(&self, wanted: &str) -> Things {
+        let unique = self.counter.fetch_add(1, Ordering::Relaxed);
+        let org = ORG.replace("{org}", harness::ORG);
+        let make = async |path: &str, body: Value| {
+            let made = self.owner.post(&format!("{org}{path}"), body).await;
+            assert_eq!(made.status, 201, "{}", made.text);
+            made.body
+        };
+        let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+        let workflow = make(
+            "workflow/",
+            json!({"workflow_name": format!("used {unique}"), "definition": DEFINITION}),
+        )
+        .await;
+        let free = make(
+            "workflow/",
+            json!({"workflow_name": format!("free {unique}"), "definition": DEFINITION}),
+        )
+        .await;
+        let api_name = format!("api{unique}");
+        let deployment =
+            make("api/deployment/", json!({"workflow": workflow["id"], "api_name": api_name}))
+                .await;
+        let key = make(
+            &format!("api/keys/api/{}/", text(&deployment, "id")),
+            json!({"description": "target"}),
+        )
+        .await;
+        let endpoints =
+            self.owner.get(&format!("{org}workflow/{}/endpoint/", text(&workflow, "id"))).await;
+        let target = format!("target{unique}@test.example");
+        if wanted.contains("{target_email}") {
+            make("users/", json!({"email": target})).await;
+        }
+        let (idle, idle_secret) = self.idle_key().await;
+        Things(vec![
+            ("{org}", harness::ORG.to_owned()),
+            ("{unique}", unique.to_string()),
+            ("{workflow}", text(&workflow, "id")),
+            ("{free_workflow}", text(&free, "id")),
+            ("{endpoint}", text(&endpoints.body[0], "id")),
+            ("{deployment}", text(&deployment, "id")),
+            ("{deployment_secret}", text(&deployment, "api_key")),
+            ("{api_name}", api_name),
+            ("{deployment_key}", text(&key, "id")),
+            ("{idle_key}", idle),
+            ("{idle_secret}", idle_secret),
+            ("{target_email}", target),
+        ])
+    }
+}
+
+impl Things {
+    fn get(&self, name: &str) -> &str {
+        &self.0.iter().find(|(key, _)| *key == name).unwrap().1
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+}

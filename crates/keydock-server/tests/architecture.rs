@@ -1,0 +1,181 @@
+//! The rules of `ARCHITECTURE.md` that a compiler does not check.
+
+#![expect(clippy::unwrap_used, reason = "a broken checkout should fail loudly")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Words that may appear only in files that end in these names.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("sqlx", &[]),
+    ("axum", &["api.rs", "console/mod.rs", "access.rs", "app.rs"]),
+    (".reveal()", &["api.rs", "bootstrap.rs"]),
+    ("Pepper::new", &["bootstrap.rs"]),
+];
+
+/// Folders in which HTTP is at home.
+const HTTP: &[&str] = &["/access/", "/web/", "/telemetry/", "/upload", "/console/"];
+
+/// Features in the order in which they may call each other: later ones call earlier ones.
+const FEATURES: &[&str] = &[
+    "audit_log",
+    "users",
+    "sessions",
+    "platform_keys",
+    "members",
+    "organizations",
+    "workflows",
+    "deployments",
+    "deployment_keys",
+    "executions",
+];
+
+#[test]
+fn words_stay_where_they_belong() {
+    let mut strays = Vec::new();
+    for (file, text) in sources() {
+        for (word, homes) in ONLY_IN {
+            let at_home = homes.iter().any(|home| file.ends_with(home))
+                || (*word == "axum" && HTTP.iter().any(|folder| file.contains(folder)));
+            let used = text.contains(&format!("{word}::"))
+                || (word.starts_with('.') && text.contains(word))
+                || (word.contains("::") && text.contains(word));
+            if used && !at_home {
+                strays.push(format!("{file}: {word} belongs in {homes:?}"));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+/// Edges (`api.rs`, `console.rs`, pages) may put features together; operations follow the order.
+#[test]
+fn features_call_earlier_ones_only() {
+    let mut strays = Vec::new();
+    for (file, text) in sources() {
+        let Some(own) = FEATURES.iter().position(|name| file.contains(&format!("/{name}/"))) else {
+            continue;
+        };
+        let is_edge = file.ends_with("api.rs") || file.contains("/api/");
+        if is_edge {
+            continue;
+        }
+        for later in &FEATURES[own + 1..] {
+            if text.contains(&format!("crate::{later}::")) || imports(&text).contains(later) {
+                strays.push(format!("{file} calls {later}, which comes later"));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+/// SQL stands in a `store.rs`, or in one of the few places that say why not.
+#[test]
+fn sql_stands_in_stores() {
+    const ELSEWHERE: &[&str] = &["access/changes.rs", "access/session.rs", "bootstrap.rs"];
+    let mut strays = Vec::new();
+    for (file, text) in sources() {
+        let is_store = file.contains("store");
+        let speaks_sql = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE FROM"];
+        let at_home = is_store || ELSEWHERE.iter().any(|home| file.ends_with(home));
+        if speaks_sql.iter().any(|word| text.contains(word)) && !at_home {
+            strays.push(file);
+        }
+    }
+    assert!(strays.is_empty(), "SQL outside a store: {strays:?}");
+}
+
+/// Proves TEN-02 as far as reading can: every statement on a table of tenants names the organization,
+/// or stands in this list with its reason.
+#[test]
+fn statements_name_the_organization() {
+    /// Beginnings of statements that may leave it out, and why.
+    const EXCEPTIONS: &[(&str, &str)] = &[
+        ("platform_keys/store.rs", "WHERE k.id > $1"),
+        ("platform_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
+        ("platform_keys/store.rs", "WHERE id = $1"),
+        ("deployment_keys/store.rs", "WHERE k.id > $1"),
+        ("deployment_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
+        ("deployment_keys/store.rs", "WHERE id = $1"),
+        ("members/store.rs", "WHERE m.user_id = $1"),
+        ("sessions/store.rs", "FROM members WHERE user_id = $1"),
+    ];
+    const TABLES: &[&str] = &[
+        "platform_keys",
+        "deployment_keys",
+        "deployments",
+        "deployment_owners",
+        "workflows",
+        "workflow_versions",
+        "workflow_owners",
+        "members",
+    ];
+    let mut strays = Vec::new();
+    for (file, text) in sources() {
+        for statement in statements(&text) {
+            let on_tenants = TABLES.iter().any(|table| {
+                ["FROM ", "UPDATE ", "INTO ", "JOIN "]
+                    .iter()
+                    .any(|verb| statement.contains(&format!("{verb}{table}")))
+            });
+            let excepted = EXCEPTIONS
+                .iter()
+                .any(|(home, part)| file.ends_with(home) && statement.contains(part));
+            if on_tenants && !statement.contains("org_id") && !excepted {
+                strays.push(format!("{file}: {statement}"));
+            }
+        }
+    }
+    assert!(strays.is_empty(), "{}", strays.join("\n"));
+}
+
+/// The texts between quotation marks that begin like SQL.
+fn statements(text: &str) -> Vec<String> {
+    text.split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|part| {
+            ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| part.starts_with(verb))
+        })
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// The features that a file names in its `use crate::{…}`.
+fn imports(text: &str) -> Vec<&'static str> {
+    let uses = text.split("use crate::{").nth(1).and_then(|rest| rest.split("};").next());
+    let words = uses.unwrap_or_default();
+    FEATURES
+        .iter()
+        .copied()
+        .filter(|name| {
+            words.lines().any(|line| {
+                let line = line.trim();
+                line.split([',', ' '])
+                    .any(|word| word == *name || word.starts_with(&format!("{name}::")))
+            })
+        })
+        .collect()
+}
+
+fn sources() -> Vec<(String, String)> {
+    rust_files(Path::new("src"))
+        .into_iter()
+        .map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

@@ -1,0 +1,13 @@
+//! Where things are kept: database, blobs and queue.
+//!
+//! This crate knows databases and folders, not what is in them.
+//!
+//! - [`db`]: one SQL text, two databases.
+//! - [`blobs`]: documents and results, as files named by ids of the server.
+//! - [`queue`]: work that survives a crash, as a table.
+
+pub mod blobs;
+pub mod db;
+pub mod queue;
+#[cfg(feature = "testing")]
+pub mod testing;

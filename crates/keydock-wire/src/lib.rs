@@ -1,0 +1,14 @@
+//! What is said: requests and answers, used by the server, the client library and the command line,
+//! so that none of them can drift. One file per feature.
+
+pub mod audit_log;
+pub mod deployment_keys;
+pub mod deployments;
+pub mod errors;
+pub mod executions;
+pub mod members;
+pub mod organizations;
+pub mod platform_keys;
+pub mod sessions;
+pub mod users;
+pub mod workflows;

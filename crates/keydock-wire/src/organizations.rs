@@ -1,0 +1,126 @@
+//! Organizations (CONTRACT 1.4, 1.6).
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The organizations of the person who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MyOrganizations {
+    /// `success`
+    pub message: String,
+    /// The organizations.
+    pub organizations: Vec<MyOrganization>,
+}
+
+/// An organization that somebody belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MyOrganization {
+    /// Its name in URLs.
+    pub id: String,
+    /// Its name on pages.
+    pub display_name: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The session after an organization was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationSet {
+    /// Always false: organizations are founded elsewhere.
+    pub is_new_org: bool,
+    /// Who is signed in.
+    pub user: UserSummary,
+    /// The organization.
+    pub organization: OrganizationSummary,
+    /// Names the stream of log events of this session.
+    pub log_events_id: String,
+}
+
+/// Somebody, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserSummary {
+    /// Their number, as a text.
+    pub id: String,
+    /// Their address.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// Their name on pages.
+    pub display_name: String,
+    /// Always empty.
+    pub family_name: String,
+    /// Always empty.
+    pub picture: String,
+}
+
+/// An organization, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationSummary {
+    /// Its name.
+    pub name: String,
+    /// Its name in URLs.
+    pub organization_id: String,
+}
+
+/// Founds an organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundOrganization {
+    /// 1 to 150 characters.
+    pub name: String,
+    /// 1 to 150 characters.
+    pub display_name: String,
+    /// 1 to 30 of `a-z`, `0-9`, `_` and `-`; its name in URLs.
+    pub organization_id: String,
+}
+
+/// An organization that was just founded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationFounded {
+    /// `success`
+    pub message: String,
+    /// The organization.
+    pub tenant: Tenant,
+}
+
+/// A new organization and its first platform key, whose secret is shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tenant {
+    /// Its name.
+    pub name: String,
+    /// Its name on pages.
+    pub display_name: String,
+    /// Its name in URLs.
+    pub organization_id: String,
+    /// When it was founded.
+    pub created_at: String,
+    /// The secret of `Key #1`, which is active.
+    pub platform_key: String,
+}
+
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tenant({})", self.organization_id)
+    }
+}
+
+/// The organization of the URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationAnswer {
+    /// `success`
+    pub message: String,
+    /// The organization.
+    pub organization: OrganizationDetail,
+}
+
+/// An organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrganizationDetail {
+    /// Its name.
+    pub name: String,
+    /// Its name on pages.
+    pub display_name: String,
+    /// Its name in URLs.
+    pub organization_id: String,
+    /// When it was founded.
+    pub created_at: String,
+}
