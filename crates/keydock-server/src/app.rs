@@ -17,6 +17,7 @@ use crate::{
         changes,
         keyring::Keyring,
         passwords::Passwords,
+        secrets::Minting,
         throttle::{Guesses, Throttle},
     },
     config::Config,
@@ -104,6 +105,11 @@ impl App {
     /// The server's key for digests.
     pub fn pepper(&self) -> &Pepper {
         &self.0.pepper
+    }
+
+    /// How secrets are made and stored here.
+    pub fn minting(&self) -> Minting<'_> {
+        Minting { pepper: self.pepper(), form: self.config().secret_form }
     }
 
     /// The keys that this node knows.

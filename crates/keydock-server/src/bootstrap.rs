@@ -27,7 +27,6 @@ use crate::{
     access::{System, passwords::Password},
     config::{Config, FirstAdmin},
     organizations::{self, Founded, NewOrganization},
-    platform_keys::Minting,
     users::{self, NewUser},
 };
 
@@ -256,7 +255,7 @@ async fn found(tx: &mut Tx, app: &App, new_user: NewUser) -> Result<Option<Found
         title: title.clone(),
         display_name: title,
     };
-    let minting = Minting { pepper: app.pepper(), form: config.secret_form };
+    let minting = app.minting();
     let operator = System::operator();
     Ok(Some(organizations::found_first(tx, &operator, &owner, minting, new).await?))
 }

@@ -1,5 +1,7 @@
 //! What clients see of the keys of a deployment (CONTRACT 4.5).
 
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
+
 mod harness;
 
 use futures_util::future::join_all;
@@ -82,21 +84,21 @@ async fn a_secret_is_shown_once() {
         ".created_at" => "[time]", ".modified_at" => "[time]",
     }, @r#"
     {
-      "api": "[id]",
-      "api_key": "[secret]",
-      "created_at": "[time]",
-      "created_by_email": "ada@localhost",
-      "description": "for ci",
-      "fingerprint": "[fingerprint]",
       "id": "[id]",
+      "api_key": "[secret]",
+      "api": "[id]",
+      "pipeline": null,
+      "description": "for ci",
       "is_active": true,
+      "created_at": "[time]",
+      "modified_at": "[time]",
+      "created_by_email": "ada@localhost",
       "last_used_at": null,
       "last_used_ip": null,
-      "modified_at": "[time]",
-      "pipeline": null,
-      "previous_secret_until": null,
       "use_count": 0,
-      "version": 1
+      "fingerprint": "[fingerprint]",
+      "version": 1,
+      "previous_secret_until": null
     }
     "#);
     assert_eq!(made.body["api"], deployment);
@@ -457,10 +459,10 @@ async fn every_change_is_on_record() {
         .collect();
     insta::assert_json_snapshot!(told, @r#"
     [
-      "deployment_key_created user {\"deployment\":null,\"description\":\"for ci\",\"is_active\":true}",
-      "deployment_key_changed platform_key {\"changed\":[\"is_active\"],\"deployment\":null,\"description\":\"for ci\",\"is_active\":false}",
-      "deployment_key_rotated user {\"deployment\":null,\"description\":\"for ci\",\"grace_seconds\":5,\"version\":2}",
-      "deployment_key_deleted user {\"deployment\":null,\"description\":\"for ci\",\"was_active\":false}"
+      "deployment_key_created user {\"is_active\":true,\"deployment\":null,\"description\":\"for ci\"}",
+      "deployment_key_changed platform_key {\"changed\":[\"is_active\"],\"is_active\":false,\"deployment\":null,\"description\":\"for ci\"}",
+      "deployment_key_rotated user {\"version\":2,\"grace_seconds\":5,\"deployment\":null,\"description\":\"for ci\"}",
+      "deployment_key_deleted user {\"was_active\":false,\"deployment\":null,\"description\":\"for ci\"}"
     ]
     "#);
     let all = told.concat();

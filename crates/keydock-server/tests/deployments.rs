@@ -1,5 +1,7 @@
 //! What clients see of deployments (CONTRACT 4.1, 4.2), and whom a deployment answers (CONTRACT 5.2).
 
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
+
 mod harness;
 
 use axum::{
@@ -112,12 +114,12 @@ async fn creating_a_deployment_shows_its_first_key_once() {
     assert_eq!(made.header("cache-control"), "no-store");
     insta::assert_json_snapshot!(made.body, {".id" => "[id]", ".api_key" => "[secret]"}, @r#"
     {
-      "api_endpoint": "deployment/api/mock_org/invoices/",
-      "api_key": "[secret]",
-      "api_name": "invoices",
-      "description": "of suppliers",
-      "display_name": "Invoices",
       "id": "[id]",
+      "api_key": "[secret]",
+      "api_endpoint": "deployment/api/mock_org/invoices/",
+      "display_name": "Invoices",
+      "description": "of suppliers",
+      "api_name": "invoices",
       "is_active": "True"
     }
     "#);
@@ -170,29 +172,29 @@ async fn a_row_of_the_list_has_what_typed_clients_read() {
       "previous": null,
       "results": [
         {
+          "id": "[id]",
+          "workflow": "[id]",
+          "workflow_name": "workflow of invoices",
+          "display_name": "invoices",
+          "description": "",
+          "is_active": true,
           "api_endpoint": "deployment/api/mock_org/invoices/",
           "api_name": "invoices",
-          "co_owners_count": 0,
-          "created_at": "[time]",
           "created_by": 1,
           "created_by_email": "ada@localhost",
-          "description": "",
-          "display_name": "invoices",
-          "id": "[id]",
-          "is_active": true,
-          "is_owner": true,
           "last_5_run_statuses": [],
+          "run_count": 0,
           "last_run_time": null,
-          "modified_at": "[time]",
+          "is_owner": true,
+          "co_owners_count": 0,
           "owner_emails": [
             "ada@localhost"
           ],
-          "run_count": 0,
-          "shared_groups": [],
+          "created_at": "[time]",
+          "modified_at": "[time]",
           "shared_to_org": false,
-          "shared_users": [],
-          "workflow": "[id]",
-          "workflow_name": "workflow of invoices"
+          "shared_groups": [],
+          "shared_users": []
         }
       ]
     }
@@ -211,21 +213,21 @@ async fn one_deployment_in_full() {
         ".id" => "[id]", ".workflow" => "[id]", ".created_at" => "[time]", ".modified_at" => "[time]",
     }, @r#"
     {
-      "api_endpoint": "deployment/api/mock_org/invoices/",
-      "api_name": "invoices",
-      "created_at": "[time]",
-      "created_by": 1,
-      "description": "",
-      "display_name": "invoices",
       "id": "[id]",
+      "display_name": "invoices",
+      "description": "",
+      "workflow": "[id]",
+      "api_name": "invoices",
+      "api_endpoint": "deployment/api/mock_org/invoices/",
       "is_active": true,
+      "created_at": "[time]",
       "modified_at": "[time]",
+      "created_by": 1,
       "modified_by": 1,
       "organization": null,
-      "shared_groups": [],
       "shared_to_org": false,
-      "shared_users": [],
-      "workflow": "[id]"
+      "shared_groups": [],
+      "shared_users": []
     }
     "#);
     assert_eq!(got.body["id"], deployed.id);
@@ -590,9 +592,9 @@ async fn every_change_is_on_record() {
         .collect();
     insta::assert_json_snapshot!(told, @r#"
     [
-      "deployment_created user {\"api_name\":\"invoices\",\"is_active\":true,\"workflow\":\"[id]\"}",
-      "deployment_changed platform_key {\"api_name\":\"invoices\",\"changed\":[\"is_active\"],\"is_active\":false,\"workflow\":\"[id]\"}",
-      "deployment_deleted user {\"api_name\":\"invoices\",\"was_active\":false,\"workflow\":\"[id]\"}"
+      "deployment_created user {\"api_name\":\"invoices\",\"workflow\":\"[id]\",\"is_active\":true}",
+      "deployment_changed platform_key {\"changed\":[\"is_active\"],\"api_name\":\"invoices\",\"workflow\":\"[id]\",\"is_active\":false}",
+      "deployment_deleted user {\"api_name\":\"invoices\",\"workflow\":\"[id]\",\"was_active\":false}"
     ]
     "#);
 }

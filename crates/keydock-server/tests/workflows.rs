@@ -1,5 +1,7 @@
 //! What clients see of workflows and their definitions (CONTRACT 6.1, 6.2).
 
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
+
 mod harness;
 
 use harness::{Answer, Client, TestApp};
@@ -65,32 +67,32 @@ async fn a_new_workflow_belongs_to_who_created_it() {
     assert_eq!(made.status, 201, "{}", made.text);
     insta::assert_json_snapshot!(made.body, {".id" => "[id]", ".created_at" => "[time]", ".modified_at" => "[time]"}, @r##"
     {
-      "co_owners_count": 0,
-      "created_at": "[time]",
+      "id": "[id]",
+      "workflow_name": "Invoices",
+      "description": "of suppliers",
+      "is_active": true,
+      "status": "",
+      "deployment_type": "API",
+      "source_settings": {},
+      "destination_settings": {},
+      "max_file_execution_count": 3,
+      "workflow_owner": 1,
       "created_by": 1,
       "created_by_email": "ada@localhost",
-      "definition": "# invoices\nfields:\n  - {key: number, type: text, rule: {label: Invoice number}}\n  - {key: total, type: currency, rule: {label: [Total, Amount due]}}\n",
-      "definition_version": 1,
-      "deployment_type": "API",
-      "description": "of suppliers",
-      "destination_settings": {},
-      "id": "[id]",
-      "is_active": true,
-      "is_owner": true,
-      "max_file_execution_count": 3,
-      "modified_at": "[time]",
       "modified_by": 1,
       "organization": null,
+      "shared_to_org": false,
+      "shared_groups": [],
+      "tool_instances": [],
+      "is_owner": true,
+      "co_owners_count": 0,
       "owner_emails": [
         "ada@localhost"
       ],
-      "shared_groups": [],
-      "shared_to_org": false,
-      "source_settings": {},
-      "status": "",
-      "tool_instances": [],
-      "workflow_name": "Invoices",
-      "workflow_owner": 1
+      "created_at": "[time]",
+      "modified_at": "[time]",
+      "definition_version": 1,
+      "definition": "# invoices\nfields:\n  - {key: number, type: text, rule: {label: Invoice number}}\n  - {key: total, type: currency, rule: {label: [Total, Amount due]}}\n"
     }
     "##);
     let id = made.body["id"].as_str().unwrap();
@@ -460,26 +462,26 @@ async fn both_endpoints_of_a_workflow_are_the_api() {
     }, @r#"
     [
       {
-        "configuration": {},
+        "id": "[id]",
+        "workflow": "[id]",
+        "workflow_name": "w",
+        "endpoint_type": "SOURCE",
         "connection_type": "API",
+        "configuration": {},
         "connector_instance": null,
         "created_at": "[time]",
-        "endpoint_type": "SOURCE",
-        "id": "[id]",
-        "modified_at": "[time]",
-        "workflow": "[id]",
-        "workflow_name": "w"
+        "modified_at": "[time]"
       },
       {
-        "configuration": {},
+        "id": "[id]",
+        "workflow": "[id]",
+        "workflow_name": "w",
+        "endpoint_type": "DESTINATION",
         "connection_type": "API",
+        "configuration": {},
         "connector_instance": null,
         "created_at": "[time]",
-        "endpoint_type": "DESTINATION",
-        "id": "[id]",
-        "modified_at": "[time]",
-        "workflow": "[id]",
-        "workflow_name": "w"
+        "modified_at": "[time]"
       }
     ]
     "#);
@@ -553,10 +555,10 @@ async fn every_change_is_on_record() {
         events.iter().map(|(what, who, how)| format!("{what} {who} {how}")).collect();
     insta::assert_json_snapshot!(told, @r#"
     [
-      "workflow_created user {\"version\":0,\"workflow_name\":\"w\"}",
+      "workflow_created user {\"workflow_name\":\"w\",\"version\":0}",
       "workflow_changed user {\"changed\":[\"definition\"],\"version\":1}",
       "workflow_changed platform_key {\"changed\":[\"description\"],\"version\":1}",
-      "workflow_deleted user {\"version\":1,\"workflow_name\":\"w\"}"
+      "workflow_deleted user {\"workflow_name\":\"w\",\"version\":1}"
     ]
     "#);
 }

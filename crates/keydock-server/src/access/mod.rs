@@ -18,6 +18,7 @@ pub mod changes;
 pub mod keyring;
 pub mod passwords;
 mod refusal;
+pub mod secrets;
 mod session;
 pub mod throttle;
 pub mod usage;

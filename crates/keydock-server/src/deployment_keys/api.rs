@@ -18,10 +18,7 @@ use crate::{
     App, FieldError, Result,
     access::Member,
     deployments,
-    platform_keys::{
-        Minting,
-        api::{grace, masked},
-    },
+    platform_keys::api::{grace, masked},
     web::{Fields, NO_STORE},
 };
 
@@ -52,11 +49,6 @@ const NOT_THEIRS: &[&str] = &[
 ];
 
 type Uncached<T> = ([(HeaderName, HeaderValue); 1], T);
-
-/// How secrets of deployments are made here.
-pub(crate) fn minting(app: &App) -> Minting<'_> {
-    Minting { pepper: app.pepper(), form: app.config().secret_form }
-}
 
 /// List the keys of a deployment
 ///
@@ -157,7 +149,7 @@ async fn issue(
     let issued = app
         .write(async |tx| {
             let deployment = deployments::manage(tx, &member, deployment).await?;
-            super::create(tx, &deployment, minting(&app), new).await
+            super::create(tx, &deployment, app.minting(), new).await
         })
         .await?;
     Ok((StatusCode::CREATED, ([NO_STORE], Json(shown_once(issued)))))
@@ -335,7 +327,7 @@ async fn rotate(
     let issued = app
         .write(async |tx| {
             let managed = super::manage(tx, &member, id).await?;
-            super::rotate(tx, managed, minting(&app), grace).await
+            super::rotate(tx, managed, app.minting(), grace).await
         })
         .await?;
     Ok(([NO_STORE], Json(shown_once(issued))))

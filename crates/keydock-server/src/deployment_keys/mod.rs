@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use keydock_core::{
     id::{self, Id, OrgNumber},
-    secret::{KeyDigest, KeyKind, SecretKey},
+    secret::{KeyKind, SecretKey},
     text::KeyDescription,
     time::Timestamp,
 };
@@ -21,10 +21,9 @@ use serde_json::json;
 pub use self::store::{entries, find_entry, record_use};
 use crate::{
     Error, Result,
-    access::{Caller, Member, changes},
+    access::{Caller, Member, changes, secrets::Minting},
     audit_log::{self, Action, Subject},
     deployments,
-    platform_keys::Minting,
     workflows::replace,
 };
 
@@ -159,15 +158,14 @@ pub async fn create(
     new: NewKey,
 ) -> Result<Issued> {
     let caller = deployment.caller();
-    let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Deployment, minting.form, rng));
-    let digest = minting.pepper.digest(&secret);
+    let minted = minting.mint(tx, KeyKind::Deployment);
     let key = DeploymentKey {
         id: tx.new_id(),
         deployment: deployment.deployment().id,
         description: new.description,
         is_active: new.is_active,
-        last_four: secret.last_four(),
-        fingerprint: secret.fingerprint(),
+        last_four: minted.last_four,
+        fingerprint: minted.fingerprint,
         version: 1,
         created_at: tx.now(),
         modified_at: tx.now(),
@@ -177,12 +175,12 @@ pub async fn create(
         last_used_ip: None,
         use_count: 0,
     };
-    store::insert(tx, caller, &key, &digest).await?;
+    store::insert(tx, caller, &key, &minted.digest).await?;
     record(tx, caller, Action::DeploymentKeyCreated, &key, json!({"is_active": key.is_active}))
         .await?;
-    changes::record(tx, &digest).await?;
+    changes::record(tx, &minted.digest).await?;
     let key = store::find(tx, caller.org.number, key.id).await?.ok_or(NOT_FOUND)?;
-    Ok(Issued { key, secret })
+    Ok(Issued { key, secret: minted.secret })
 }
 
 /// Changes a key. Changes that change nothing leave no trace.
@@ -199,7 +197,7 @@ pub async fn update(tx: &mut Tx, managed: Managed, changes: Changes) -> Result<D
     let detail = json!({"changed": touched, "is_active": key.is_active});
     record(tx, managed.caller(), Action::DeploymentKeyChanged, &key, detail).await?;
     if touched.contains(&"is_active") {
-        record_digests(tx, managed.org(), key.id).await?;
+        record_change(tx, managed.org(), key.id).await?;
     }
     Ok(key)
 }
@@ -213,24 +211,22 @@ pub async fn rotate(
     grace: Duration,
 ) -> Result<Issued> {
     let (org, id) = (managed.org(), managed.key.id);
-    let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Deployment, minting.form, rng));
     let old = store::digests(tx, org, id).await?.ok_or(NOT_FOUND)?;
     let until = (!grace.is_zero()).then(|| tx.now().after(grace));
-    let digest = minting.pepper.digest(&secret);
-    store::replace_secret(tx, org, id, &secret, &digest, until).await?;
+    let minted = minting.mint(tx, KeyKind::Deployment);
+    store::replace_secret(tx, org, id, &minted, until).await?;
     let key = store::find(tx, org, id).await?.ok_or(NOT_FOUND)?;
     let detail = json!({"version": key.version, "grace_seconds": grace.as_secs()});
     record(tx, managed.caller(), Action::DeploymentKeyRotated, &key, detail).await?;
-    for changed in old.all().chain([&digest]) {
-        changes::record(tx, changed).await?;
-    }
-    Ok(Issued { key, secret })
+    old.record_change(tx).await?;
+    changes::record(tx, &minted.digest).await?;
+    Ok(Issued { key, secret: minted.secret })
 }
 
 /// Deletes a key, active or not.
 pub async fn delete(tx: &mut Tx, managed: Managed) -> Result<()> {
     let caller = managed.caller();
-    record_digests(tx, managed.org(), managed.key.id).await?;
+    record_change(tx, managed.org(), managed.key.id).await?;
     delete_row(tx, caller, &managed.key).await
 }
 
@@ -242,8 +238,8 @@ pub async fn revoke_all_of(tx: &mut Tx, deployment: deployments::Managed) -> Res
     for key in store::list(tx, org, id).await? {
         delete_row(tx, deployment.caller(), &key).await?;
     }
-    for digest in digests.iter().flat_map(Digests::all) {
-        changes::record(tx, digest).await?;
+    for digests in digests {
+        digests.record_change(tx).await?;
     }
     Ok(Keyless(deployment))
 }
@@ -254,12 +250,11 @@ async fn delete_row(tx: &mut Tx, caller: &Caller, key: &DeploymentKey) -> Result
     record(tx, caller, Action::DeploymentKeyDeleted, key, detail).await
 }
 
-async fn record_digests(tx: &mut Tx, org: OrgNumber, id: Id<id::DeploymentKey>) -> Result<()> {
-    let digests = store::digests(tx, org, id).await?;
-    for digest in digests.iter().flat_map(Digests::all) {
-        changes::record(tx, digest).await?;
+async fn record_change(tx: &mut Tx, org: OrgNumber, id: Id<id::DeploymentKey>) -> Result<()> {
+    match store::digests(tx, org, id).await? {
+        Some(digests) => digests.record_change(tx).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn record(
@@ -273,17 +268,4 @@ async fn record(
     detail["description"] = key.description.as_str().into();
     let subject = Subject::new("deployment_key", &key.id);
     audit_log::record(tx, caller, action, subject, detail).await
-}
-
-/// The digests of a key's secrets.
-#[derive(Debug)]
-struct Digests {
-    current: KeyDigest,
-    previous: Option<KeyDigest>,
-}
-
-impl Digests {
-    fn all(&self) -> impl Iterator<Item = &KeyDigest> {
-        std::iter::once(&self.current).chain(&self.previous)
-    }
 }

@@ -1,20 +1,19 @@
 //! The `deployment_keys` table. Every statement names the organization.
 
-use std::sync::Arc;
-
 use keydock_core::{
     id::{self, Id, OrgNumber},
-    secret::{KeyDigest, SecretKey},
+    secret::KeyDigest,
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{DeploymentKey, Digests};
+use super::DeploymentKey;
 use crate::{
     Result,
     access::{
         Caller,
-        keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+        keyring::{Entry, Opens, Orgs, Page},
+        secrets::{Digests, Minted, Secrets},
         usage::Used,
     },
 };
@@ -105,8 +104,7 @@ pub(super) async fn replace_secret(
     tx: &mut Tx,
     org: OrgNumber,
     id: Id<id::DeploymentKey>,
-    secret: &SecretKey,
-    digest: &KeyDigest,
+    minted: &Minted,
     until: Option<Timestamp>,
 ) -> Result<()> {
     let sql = "UPDATE deployment_keys
@@ -117,9 +115,9 @@ pub(super) async fn replace_secret(
     let values = args![
         org,
         id,
-        digest.to_hex(),
-        secret.last_four(),
-        secret.fingerprint(),
+        minted.digest.to_hex(),
+        &minted.last_four,
+        &minted.fingerprint,
         until.is_some(),
         until,
         tx.now()
@@ -153,9 +151,8 @@ pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) ->
                FROM deployment_keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.id > $1 ORDER BY k.id LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows: Vec<Secrets> = tx.fetch_all(sql, args![after, limit]).await?;
-    let last = rows.last().map(|row| row.id.to_string());
-    Ok(Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last })
+    let rows: Vec<Secrets<Opened>> = tx.fetch_all(sql, args![after, limit]).await?;
+    Ok(Secrets::page(rows, orgs))
 }
 
 /// The secret with this digest, current or previous.
@@ -164,60 +161,22 @@ pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Res
                       k.previous_until, o.name AS org_name, o.title
                FROM deployment_keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.digest = $1 OR k.previous_digest = $1";
-    let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
-    let mut entries = row.into_iter().flat_map(|row| row.entries(orgs));
-    Ok(entries.find(|entry| entry.digest == *digest))
+    let row: Option<Secrets<Opened>> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
+    Ok(row.and_then(|row| row.entry(orgs, digest)))
 }
 
-/// A key with its secrets, as the key map wants it.
-struct Secrets {
-    id: Id<id::DeploymentKey>,
-    org: OrgFacts,
-    deployment: Id<id::Deployment>,
-    is_active: bool,
-    digest: KeyDigest,
-    previous: Option<(KeyDigest, Timestamp)>,
-}
+/// What a deployment key opens.
+struct Opened(Id<id::Deployment>);
 
-impl Secrets {
-    fn entries(self, orgs: &mut Orgs) -> Vec<Entry> {
-        let org = orgs.share(self.org);
-        let entry = |digest, standing| Entry {
-            digest,
-            key: self.id.widen(),
-            org: Arc::clone(&org),
-            opens: Opens::Deployment(self.deployment),
-            standing,
-        };
-        let current = if self.is_active { Standing::Active } else { Standing::Inactive };
-        let previous = self.previous.map(|(digest, until)| {
-            entry(digest, Standing::Replaced { until, active: self.is_active })
-        });
-        std::iter::once(entry(self.digest, current)).chain(previous).collect()
+impl From<Opened> for Opens {
+    fn from(Opened(deployment): Opened) -> Self {
+        Self::Deployment(deployment)
     }
 }
 
-impl FromRow for Secrets {
+impl FromRow for Opened {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
-        let org = OrgFacts {
-            number: OrgNumber::from_i64(row.int("org_id")?),
-            name: row.parse("org_name")?,
-            title: row.text("title")?,
-        };
-        Ok(Self {
-            id: row.parse("id")?,
-            org,
-            deployment: row.parse("deployment_id")?,
-            is_active: row.bool("is_active")?,
-            digest: row.parse("digest")?,
-            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
-        })
-    }
-}
-
-impl FromRow for Digests {
-    fn from_row(row: &Row) -> Result<Self, db::Error> {
-        Ok(Self { current: row.parse("digest")?, previous: row.parse_opt("previous_digest")? })
+        Ok(Self(row.parse("deployment_id")?))
     }
 }
 

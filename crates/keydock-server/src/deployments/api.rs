@@ -151,7 +151,7 @@ async fn create(
         .write(async |tx| {
             let created = super::create(tx, &member, new).await?;
             let key = first_key(created.deployment())?;
-            let minting = deployment_keys::api::minting(&app);
+            let minting = app.minting();
             let issued = deployment_keys::create(tx, &created, minting, key).await?;
             Ok((created.deployment, issued))
         })

@@ -19,7 +19,7 @@ use crate::{
 /// Puts the changes to a deployment and to its keys into one order.
 pub(super) async fn lock(tx: &mut Tx, org: OrgNumber, id: Id<id::Deployment>) -> Result<()> {
     let sql = "UPDATE deployments SET modified_at = modified_at WHERE org_id = $1 AND id = $2";
-    let _ = (&sql, &tx, org, id);
+    tx.execute(sql, args![org, id]).await?;
     Ok(())
 }
 

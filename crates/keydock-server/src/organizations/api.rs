@@ -17,9 +17,7 @@ use super::NewOrganization;
 use crate::{
     App, FieldError, Result,
     access::{InstanceAdmin, Member, Person},
-    members,
-    platform_keys::Minting,
-    sessions,
+    members, sessions,
     web::{Fields, NO_STORE},
 };
 
@@ -126,8 +124,7 @@ async fn found(
         title: title.ok_or_else(|| FieldError::required("name"))?,
         display_name: display_name.ok_or_else(|| FieldError::required("display_name"))?,
     };
-    let minting = Minting { pepper: app.pepper(), form: app.config().secret_form };
-    let founded = app.write(async |tx| super::found(tx, &admin, minting, new).await).await?;
+    let founded = app.write(async |tx| super::found(tx, &admin, app.minting(), new).await).await?;
     let tenant = wire::Tenant {
         name: founded.organization.title.to_string(),
         display_name: founded.organization.display_name.to_string(),

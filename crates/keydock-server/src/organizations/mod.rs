@@ -19,10 +19,12 @@ use serde_json::json;
 
 use crate::{
     Error, FieldError, Result,
-    access::{Actor, Caller, InstanceAdmin, Member, Person, System, keyring::OrgFacts},
+    access::{
+        Actor, Caller, InstanceAdmin, Member, Person, System, keyring::OrgFacts, secrets::Minting,
+    },
     audit_log::{self, Action, Subject},
     members,
-    platform_keys::{self, Issued, Minting},
+    platform_keys::{self, Issued},
     sessions,
     users::User,
 };

@@ -19,7 +19,7 @@ use keydock_wire::{
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Issued, MAX_GRACE, Minting, NewKey, PlatformKey};
+use super::{Issued, MAX_GRACE, NewKey, PlatformKey};
 use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
@@ -39,10 +39,6 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 type Uncached<T> = ([(HeaderName, HeaderValue); 1], T);
-
-fn minting(app: &App) -> Minting<'_> {
-    Minting { pepper: app.pepper(), form: app.config().secret_form }
-}
 
 /// List platform keys
 ///
@@ -89,7 +85,7 @@ async fn generate(
     fields.finish()?;
     let new = NewKey { name, is_active };
     let issued =
-        app.write(async |tx| super::generate(tx, &admin, minting(&app), new).await).await?;
+        app.write(async |tx| super::generate(tx, &admin, app.minting(), new).await).await?;
     Ok((StatusCode::CREATED, ([NO_STORE], Json(generated(issued)))))
 }
 
@@ -122,7 +118,7 @@ async fn refresh(
     fields.finish()?;
     let id: Id<id::PlatformKey> = id.trim().parse()?;
     let issued =
-        app.write(async |tx| super::refresh(tx, &admin, minting(&app), id, grace).await).await?;
+        app.write(async |tx| super::refresh(tx, &admin, app.minting(), id, grace).await).await?;
     Ok((StatusCode::CREATED, ([NO_STORE], Json(refreshed(issued)))))
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use keydock_core::{
     id::{self, Id, OrgNumber},
-    secret::{KeyDigest, KeyKind, Pepper, SecretForm, SecretKey},
+    secret::{KeyKind, Pepper, SecretKey},
     text::KeyName,
     time::Timestamp,
 };
@@ -22,7 +22,7 @@ use serde_json::json;
 pub use self::store::{entries, find_entry, record_use};
 use crate::{
     Error, Result,
-    access::{Admin, Caller, changes},
+    access::{Admin, Caller, changes, secrets::Minting},
     audit_log::{self, Action, Subject},
 };
 
@@ -101,15 +101,6 @@ pub struct Issued {
     pub secret: SecretKey,
 }
 
-/// How secrets are made and stored here.
-#[derive(Clone, Copy, Debug)]
-pub struct Minting<'a> {
-    /// The server's key for digests.
-    pub pepper: &'a Pepper,
-    /// How new secrets are written.
-    pub form: SecretForm,
-}
-
 /// What to generate.
 #[derive(Debug, Default)]
 pub struct NewKey {
@@ -153,15 +144,14 @@ async fn generate_as(
     if new.is_active {
         deactivate_others(tx, caller, None).await?;
     }
-    let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Platform, minting.form, rng));
-    let digest = minting.pepper.digest(&secret);
+    let minted = minting.mint(tx, KeyKind::Platform);
     let key = PlatformKey {
         id: tx.new_id(),
         slot,
         name,
         is_active: new.is_active,
-        last_four: secret.last_four(),
-        fingerprint: secret.fingerprint(),
+        last_four: minted.last_four,
+        fingerprint: minted.fingerprint,
         version: 1,
         created_at: tx.now(),
         modified_at: tx.now(),
@@ -172,14 +162,14 @@ async fn generate_as(
         use_count: 0,
     };
     // The schema has the last word about the slots, the names and the one active key.
-    store::insert(tx, caller, &key, &digest)
+    store::insert(tx, caller, &key, &minted.digest)
         .await
         .on_constraint("name", || name_taken(&key.name))?;
-    changes::record(tx, &digest).await?;
+    changes::record(tx, &minted.digest).await?;
     let detail =
         json!({"key_name": key.name.as_str(), "slot": slot.number(), "is_active": key.is_active});
     record(tx, caller, Action::PlatformKeyGenerated, key.id, detail).await?;
-    Ok(Issued { key, secret })
+    Ok(Issued { key, secret: minted.secret })
 }
 
 /// The name of the slot, or of the other one, where somebody gave this slot's name to its neighbour.
@@ -219,19 +209,17 @@ pub async fn refresh(
 ) -> Result<Issued> {
     let org = admin.org();
     store::lock(tx, org).await?;
-    let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Platform, minting.form, rng));
     let old = store::digests(tx, org, id).await?.ok_or(Error::NotFound { what: "Object" })?;
     let until = (!grace.is_zero()).then(|| tx.now().after(grace));
-    let digest = minting.pepper.digest(&secret);
-    store::replace_secret(tx, org, id, &secret, &digest, until).await?;
-    for changed in old.all().chain([&digest]) {
-        changes::record(tx, changed).await?;
-    }
+    let minted = minting.mint(tx, KeyKind::Platform);
+    store::replace_secret(tx, org, id, &minted, until).await?;
+    old.record_change(tx).await?;
+    changes::record(tx, &minted.digest).await?;
     let key = find(tx, org, id).await?;
     let detail = json!({"key_name": key.name.as_str(), "version": key.version,
                         "grace_seconds": grace.as_secs()});
     record(tx, admin.caller(), Action::PlatformKeyRefreshed, id, detail).await?;
-    Ok(Issued { key, secret })
+    Ok(Issued { key, secret: minted.secret })
 }
 
 /// Switches a key on, and the other one off in the same transaction. Doing it twice is the same as
@@ -272,7 +260,7 @@ async fn set_active(tx: &mut Tx, caller: &Caller, key: &PlatformKey, active: boo
     store::set_active(tx, caller.org.number, key.id, active).await.on_conflict(|| {
         Error::Conflict { detail: "Another key was activated at the same time. Look again." }
     })?;
-    record_digests(tx, caller.org.number, key.id).await?;
+    record_change(tx, caller.org.number, key.id).await?;
     let action = if active { Action::PlatformKeyActivated } else { Action::PlatformKeyDeactivated };
     record(tx, caller, action, key.id, json!({"key_name": key.name.as_str()})).await
 }
@@ -281,7 +269,7 @@ async fn set_active(tx: &mut Tx, caller: &Caller, key: &PlatformKey, active: boo
 pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<()> {
     store::lock(tx, admin.org()).await?;
     let key = find(tx, admin.org(), id).await?;
-    record_digests(tx, admin.org(), id).await?;
+    record_change(tx, admin.org(), id).await?;
     store::delete(tx, admin.org(), id).await?;
     let detail = json!({"key_name": key.name.as_str(), "was_active": key.is_active});
     record(tx, admin.caller(), Action::PlatformKeyDeleted, id, detail).await
@@ -300,13 +288,11 @@ pub async fn is_secret_of(
     Ok(digests.current == pepper.digest(secret))
 }
 
-async fn record_digests(tx: &mut Tx, org: OrgNumber, id: Id<id::PlatformKey>) -> Result<()> {
-    if let Some(digests) = store::digests(tx, org, id).await? {
-        for digest in digests.all() {
-            changes::record(tx, digest).await?;
-        }
+async fn record_change(tx: &mut Tx, org: OrgNumber, id: Id<id::PlatformKey>) -> Result<()> {
+    match store::digests(tx, org, id).await? {
+        Some(digests) => digests.record_change(tx).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn record(
@@ -317,17 +303,4 @@ async fn record(
     detail: serde_json::Value,
 ) -> Result<()> {
     audit_log::record(tx, caller, action, Subject::new("platform_key", &id), detail).await
-}
-
-/// The digests of a key's secrets.
-#[derive(Debug)]
-struct Digests {
-    current: KeyDigest,
-    previous: Option<KeyDigest>,
-}
-
-impl Digests {
-    fn all(&self) -> impl Iterator<Item = &KeyDigest> {
-        std::iter::once(&self.current).chain(&self.previous)
-    }
 }

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use keydock_core::{
     id::{self, Id, OrgNumber},
-    secret::{KeyDigest, SecretKey},
+    secret::KeyDigest,
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{Digests, PlatformKey, Slot};
+use super::{PlatformKey, Slot};
 use crate::{
     Result,
     access::{
         Caller,
-        keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+        keyring::{Entry, Opens, Orgs, Page},
+        secrets::{Digests, Minted, Secrets},
         usage::Used,
     },
 };
@@ -90,8 +91,7 @@ pub(super) async fn replace_secret(
     tx: &mut Tx,
     org: OrgNumber,
     id: Id<id::PlatformKey>,
-    secret: &SecretKey,
-    digest: &KeyDigest,
+    minted: &Minted,
     until: Option<Timestamp>,
 ) -> Result<()> {
     let sql = "UPDATE platform_keys
@@ -102,9 +102,9 @@ pub(super) async fn replace_secret(
     let values = args![
         org,
         id,
-        digest.to_hex(),
-        secret.last_four(),
-        secret.fingerprint(),
+        minted.digest.to_hex(),
+        &minted.last_four,
+        &minted.fingerprint,
         until.is_some(),
         until,
         tx.now()
@@ -150,9 +150,8 @@ pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) ->
                FROM platform_keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.id > $1 ORDER BY k.id LIMIT $2";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows: Vec<Secrets> = tx.fetch_all(sql, args![after, limit]).await?;
-    let last = rows.last().map(|row| row.id.to_string());
-    Ok(Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last })
+    let rows: Vec<Secrets<Organization>> = tx.fetch_all(sql, args![after, limit]).await?;
+    Ok(Secrets::page(rows, orgs))
 }
 
 /// The secret with this digest, current or previous.
@@ -161,61 +160,24 @@ pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Res
                       k.previous_until, o.name AS org_name, o.title
                FROM platform_keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.digest = $1 OR k.previous_digest = $1";
-    let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
-    let mut entries = row.into_iter().flat_map(|row| row.entries(orgs));
-    Ok(entries.find(|entry| entry.digest == *digest))
+    let row: Option<Secrets<Organization>> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
+    Ok(row.and_then(|row| row.entry(orgs, digest)))
 }
 
-/// A key with its secrets, as the key map wants it.
-struct Secrets {
-    id: Id<id::PlatformKey>,
-    org: OrgFacts,
+/// What a platform key opens.
+struct Organization {
     key_name: String,
-    is_active: bool,
-    digest: KeyDigest,
-    previous: Option<(KeyDigest, Timestamp)>,
 }
 
-impl Secrets {
-    fn entries(self, orgs: &mut Orgs) -> Vec<Entry> {
-        let org = orgs.share(self.org);
-        let opens = Opens::Organization { key_name: Arc::from(self.key_name) };
-        let entry = |digest, standing| Entry {
-            digest,
-            key: self.id.widen(),
-            org: Arc::clone(&org),
-            opens: opens.clone(),
-            standing,
-        };
-        let current = if self.is_active { Standing::Active } else { Standing::Inactive };
-        let previous = self.previous.map(|(digest, until)| {
-            entry(digest, Standing::Replaced { until, active: self.is_active })
-        });
-        std::iter::once(entry(self.digest, current)).chain(previous).collect()
+impl From<Organization> for Opens {
+    fn from(opened: Organization) -> Self {
+        Self::Organization { key_name: Arc::from(opened.key_name) }
     }
 }
 
-impl FromRow for Secrets {
+impl FromRow for Organization {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
-        let org = OrgFacts {
-            number: OrgNumber::from_i64(row.int("org_id")?),
-            name: row.parse("org_name")?,
-            title: row.text("title")?,
-        };
-        Ok(Self {
-            id: row.parse("id")?,
-            org,
-            key_name: row.text("key_name")?,
-            is_active: row.bool("is_active")?,
-            digest: row.parse("digest")?,
-            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
-        })
-    }
-}
-
-impl FromRow for Digests {
-    fn from_row(row: &Row) -> Result<Self, db::Error> {
-        Ok(Self { current: row.parse("digest")?, previous: row.parse_opt("previous_digest")? })
+        Ok(Self { key_name: row.text("key_name")? })
     }
 }
 

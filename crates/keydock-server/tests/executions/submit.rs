@@ -97,7 +97,7 @@ async fn an_item_carries_no_more_than_was_asked_for() {
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         members(item),
-        ["error", "file", "file_execution_id", "metadata", "result", "status"]
+        ["file", "file_execution_id", "status", "error", "result", "metadata"]
     );
     assert_eq!(members(&item["result"]), ["output"]);
     assert!(item["metadata"].get("usage").is_none());
@@ -105,7 +105,7 @@ async fn an_item_carries_no_more_than_was_asked_for() {
     assert_eq!(item["metadata"]["tags"], json!([]));
 
     let items = world.items(Form::invoice(1).field("include_metrics", "yes")).await;
-    assert_eq!(members(&items[0]["result"]), ["metrics", "output"]);
+    assert_eq!(members(&items[0]["result"]), ["output", "metrics"]);
     assert!(items[0]["metadata"].get("usage").is_some());
 }
 

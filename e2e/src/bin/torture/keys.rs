@@ -22,7 +22,7 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{Terms, findings::Findings, model::Model, reconcile::reconcile};
+use crate::{Terms, Time, findings::Findings, model::Model, reconcile::reconcile};
 
 /// Race for the keys of organizations
 #[derive(Clone, Debug, Args)]
@@ -126,23 +126,30 @@ impl Keys {
         for number in 0..self.organizations.max(1) {
             arenas.push(Arc::new(Arena::open(&server, &format!("arena_{number}")).await?));
         }
-        let mut writers = JoinSet::new();
+        let mut models = Vec::new();
+        for number in (0..self.writers).step_by(4) {
+            let name = format!("alone_{number}");
+            let (admin, secret) = server.found(&name).await?;
+            models.push((Model::of(&admin, &name, &secret).await?, admin));
+        }
         let race = Race {
             operations: self.operations,
-            terms,
+            time: terms.begin(),
             tally: Arc::clone(&tally),
             findings: findings.clone(),
         };
+        let mut writers = JoinSet::new();
         for number in 0..self.writers {
             let random = ChaCha20Rng::seed_from_u64(terms.seed ^ number as u64);
-            if number % 4 == 0 {
-                let name = format!("alone_{number}");
-                let (admin, secret) = server.found(&name).await?;
-                let model = Model::of(&admin, &name, &secret).await?;
-                writers.spawn(race.clone().alone(admin, model, random));
-            } else {
-                let arena = Arc::clone(&arenas[number % arenas.len()]);
-                writers.spawn(race.clone().among_others(arena, random));
+            let alone = if number % 4 == 0 { models.pop() } else { None };
+            match alone {
+                Some((model, admin)) => {
+                    writers.spawn(race.clone().alone(admin, model, random));
+                }
+                None => {
+                    let arena = Arc::clone(&arenas[number % arenas.len()]);
+                    writers.spawn(race.clone().among_others(arena, random));
+                }
             }
         }
         let mut readers = JoinSet::new();
@@ -177,14 +184,14 @@ impl Keys {
 #[derive(Clone, Debug)]
 struct Race {
     operations: usize,
-    terms: Terms,
+    time: Time,
     tally: Arc<Tally>,
     findings: Findings,
 }
 
 impl Race {
     fn goes_on(&self) -> bool {
-        !self.terms.is_over()
+        !self.time.is_over()
             && self.tally.attempted.fetch_add(1, Ordering::Relaxed) < self.operations
     }
 
@@ -220,10 +227,10 @@ impl Race {
         while self.goes_on() {
             let id = arena.some_key(&mut random);
             let status = match random.random_range(0..20) {
-                0..6 => self.generate(&arena, random.random()).await?,
-                6..11 => self.toggle(&arena, &id, true).await?,
-                11..13 => self.toggle(&arena, &id, false).await?,
-                13..17 => self.refresh(&arena, &id).await?,
+                0..4 => self.generate(&arena, random.random()).await?,
+                4..9 => self.toggle(&arena, &id, true).await?,
+                9..12 => self.toggle(&arena, &id, false).await?,
+                12..18 => self.refresh(&arena, &id).await?,
                 _ => self.delete(&arena, &id).await?,
             };
             match status {
@@ -387,11 +394,17 @@ impl Arena {
         Ok(arena)
     }
 
-    /// One of the newest keys that were heard of; it may be gone by now.
+    /// One of the newest keys that were heard of; now and then one that is gone.
     fn some_key(&self, random: &mut ChaCha20Rng) -> String {
         let secrets = lock(&self.secrets);
-        let newest = &secrets[secrets.len().saturating_sub(6)..];
-        newest.choose(random).map(|secret| secret.key.clone()).unwrap_or_default()
+        let deleted = lock(&self.deleted);
+        let newest = &secrets[secrets.len().saturating_sub(12)..];
+        let left: Vec<_> = newest.iter().filter(|secret| !deleted.contains(&secret.key)).collect();
+        let chosen = match left.choose(random) {
+            Some(secret) if random.random_range(0..10) > 0 => Some(*secret),
+            _ => newest.choose(random),
+        };
+        chosen.map(|secret| secret.key.clone()).unwrap_or_default()
     }
 
     fn remember(&self, key: &str, text: String) {

@@ -94,7 +94,8 @@ impl Kill {
             })
             .collect::<Result<_>>()?;
         let mut figures = Figures::default();
-        while figures.kills < self.rounds && !terms.is_over() {
+        let time = terms.begin();
+        while figures.kills < self.rounds && !time.is_over() {
             let lives = Duration::from_millis(random.random_range(20..self.longest.max(21)));
             let working = work(&writers, &submitters);
             tokio::time::sleep(lives).await;

@@ -58,13 +58,24 @@ enum Command {
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     seed: u64,
-    /// When to begin nothing new.
-    until: Option<Instant>,
+    /// For how long new things are begun.
+    lasts: Option<Duration>,
 }
 
 impl Terms {
-    fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
+    /// Begins to count the time, once everything is prepared.
+    fn begin(self) -> Time {
+        Time(self.lasts.map(|lasts| Instant::now() + lasts))
+    }
+}
+
+/// Until when new things are begun.
+#[derive(Clone, Copy, Debug)]
+struct Time(Option<Instant>);
+
+impl Time {
+    fn is_over(self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
     }
 }
 
@@ -82,8 +93,8 @@ async fn main() -> Result<ExitCode> {
     let server = cli.database.filter(|server| !server.is_empty());
     let mut good = true;
     for command in commands {
-        let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        good &= torture(&command, Terms { seed, until }, server.as_deref()).await?;
+        let terms = Terms { seed, lasts: seconds.map(Duration::from_secs) };
+        good &= torture(&command, terms, server.as_deref()).await?;
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

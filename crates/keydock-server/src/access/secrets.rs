@@ -1,0 +1,134 @@
+//! What keys of every kind have in common: how a secret is made, and how it is kept.
+//!
+//! Each kind of key has a table of its own, with the same columns for its secrets.
+
+use std::sync::Arc;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    secret::{KeyDigest, KeyKind, Pepper, SecretForm, SecretKey},
+    time::Timestamp,
+};
+use keydock_storage::db::{self, FromRow, Row, Tx};
+
+use super::{
+    changes,
+    keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+};
+use crate::Result;
+
+/// How secrets are made and stored here.
+#[derive(Clone, Copy, Debug)]
+pub struct Minting<'a> {
+    /// The server's key for digests.
+    pub pepper: &'a Pepper,
+    /// How new secrets are written.
+    pub form: SecretForm,
+}
+
+/// A secret that was just made, and what is stored of it.
+#[derive(Debug)]
+pub struct Minted {
+    /// The only copy of the secret.
+    pub secret: SecretKey,
+    /// What it is looked up by.
+    pub digest: KeyDigest,
+    /// Its end, for telling keys apart.
+    pub last_four: String,
+    /// The beginning of its SHA-256, for comparing with a secret one holds.
+    pub fingerprint: String,
+}
+
+impl Minting<'_> {
+    /// Makes a secret for a key of this kind.
+    pub fn mint(&self, tx: &mut Tx, kind: KeyKind) -> Minted {
+        let secret = tx.with_rng(|rng| SecretKey::generate(kind, self.form, rng));
+        Minted {
+            digest: self.pepper.digest(&secret),
+            last_four: secret.last_four(),
+            fingerprint: secret.fingerprint(),
+            secret,
+        }
+    }
+}
+
+/// The digests of a key's secrets.
+#[derive(Debug)]
+pub struct Digests {
+    /// Of the secret that it has.
+    pub current: KeyDigest,
+    /// Of the one before, while that may still work.
+    pub previous: Option<KeyDigest>,
+}
+
+impl Digests {
+    /// Writes down that what these secrets open is about to change with this transaction.
+    pub async fn record_change(&self, tx: &mut Tx) -> Result<()> {
+        for digest in std::iter::once(&self.current).chain(&self.previous) {
+            changes::record(tx, digest).await?;
+        }
+        Ok(())
+    }
+}
+
+impl FromRow for Digests {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self { current: row.parse("digest")?, previous: row.parse_opt("previous_digest")? })
+    }
+}
+
+/// A key with its secrets, as the key map wants it. Read from a row with the columns `id`, `org_id`,
+/// `org_name`, `title`, `is_active`, `digest`, `previous_digest` and `previous_until`, and those of
+/// its kind that say what it opens.
+#[derive(Debug)]
+pub struct Secrets<O> {
+    id: Id<id::AnyKey>,
+    org: OrgFacts,
+    opens: O,
+    is_active: bool,
+    digest: KeyDigest,
+    previous: Option<(KeyDigest, Timestamp)>,
+}
+
+impl<O: Into<Opens>> Secrets<O> {
+    /// One page of keys, in the order of their ids.
+    pub fn page(rows: Vec<Self>, orgs: &mut Orgs) -> Page {
+        let last = rows.last().map(|row| row.id.to_string());
+        Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last }
+    }
+
+    /// The one of these secrets that has this digest.
+    pub fn entry(self, orgs: &mut Orgs, digest: &KeyDigest) -> Option<Entry> {
+        self.entries(orgs).find(|entry| entry.digest == *digest)
+    }
+
+    fn entries(self, orgs: &mut Orgs) -> impl Iterator<Item = Entry> + use<O> {
+        let (key, active) = (self.id, self.is_active);
+        let org = orgs.share(self.org);
+        let opens = self.opens.into();
+        let current = if active { Standing::Active } else { Standing::Inactive };
+        let previous =
+            self.previous.map(|(digest, until)| (digest, Standing::Replaced { until, active }));
+        std::iter::once((self.digest, current)).chain(previous).map(move |(digest, standing)| {
+            Entry { digest, key, org: Arc::clone(&org), opens: opens.clone(), standing }
+        })
+    }
+}
+
+impl<O: FromRow> FromRow for Secrets<O> {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let org = OrgFacts {
+            number: OrgNumber::from_i64(row.int("org_id")?),
+            name: row.parse("org_name")?,
+            title: row.text("title")?,
+        };
+        Ok(Self {
+            id: row.parse("id")?,
+            org,
+            opens: O::from_row(row)?,
+            is_active: row.bool("is_active")?,
+            digest: row.parse("digest")?,
+            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
+        })
+    }
+}
