@@ -65,7 +65,7 @@ impl App {
             Ok(verified) => Ok(BearerPresented { verified, ip }),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
                 .guesses()
-                .count(ip)
+                .count(&ip)
                 .map_or(refusal, |retry_after| Refusal::Guessing { retry_after })
                 .into()),
             Err(refusal) => Err(refusal.into()),

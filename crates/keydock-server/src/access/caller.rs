@@ -188,13 +188,13 @@ impl FromRequestParts<App> for Member {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         match Presented::in_headers(&parts.headers)? {
-            Presented::Token(token) => by_key(token, parts, app).await,
+            Presented::Token(token) => by_key(token, parts, app),
             Presented::Nothing | Presented::NotAKey => by_session(parts, app).await,
         }
     }
 }
 
-async fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
+fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
     // The token borrows from the parts, which the path extractor wants to itself.
     let presented = app.verify_token(token, parts)?;
     let key_name = organization_key(&presented.verified)?;

@@ -175,15 +175,15 @@ impl Keyring {
         }
         let held = self.held.pin();
         let found = held.get(&tag(digest)).ok_or(Refusal::UnknownKey)?;
-        match found.standing {
-            Standing::Active => Ok(found.verified()),
-            Standing::Inactive => Err(Refusal::Inactive(found.genuine())),
+        let active = match found.standing {
+            Standing::Active => true,
+            Standing::Inactive => false,
             Standing::Replaced { until, .. } if now >= until => {
-                Err(Refusal::RotatedOut(found.genuine()))
+                return Err(Refusal::RotatedOut(found.genuine()));
             }
-            Standing::Replaced { active: false, .. } => Err(Refusal::Inactive(found.genuine())),
-            Standing::Replaced { active: true, .. } => Ok(found.verified()),
-        }
+            Standing::Replaced { active, .. } => active,
+        };
+        if active { Ok(found.verified()) } else { Err(Refusal::Inactive(found.genuine())) }
     }
 
     /// Remembers that a key was used, cheaply: more than its count only once a second.

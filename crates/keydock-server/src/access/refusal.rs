@@ -114,7 +114,7 @@ impl Refusal {
     /// The sentence that the wire has always had for this (CONTRACT 1.2, 5.2).
     pub fn message(&self) -> String {
         match self {
-            Self::Anonymous => "Unauthorized".to_owned(),
+            Self::Anonymous | Self::OtherDeployment => "Unauthorized".to_owned(),
             Self::WrongPassword => "Invalid username or password".to_owned(),
             Self::KeyMissing => "Missing api key".to_owned(),
             Self::OtherOrganizationSession => "Organization access denied".to_owned(),
@@ -125,7 +125,6 @@ impl Refusal {
             Self::UnknownKey | Self::Inactive(_) | Self::RotatedOut(_) | Self::WrongKind { .. } => {
                 "Invalid or inactive API key".to_owned()
             }
-            Self::OtherDeployment => "Unauthorized".to_owned(),
             Self::Guessing { .. } => "Too many unknown keys from this address".to_owned(),
             Self::OtherOrganization => "API key does not belong to this organization".to_owned(),
             Self::Tier { tier, method } => {

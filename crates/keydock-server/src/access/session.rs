@@ -1,6 +1,6 @@
 //! Sign-ins of people: the cookie, the session behind it, and the token against forged requests.
 
-use axum::http::{HeaderMap, Method, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, Method, header, request::Parts};
 use keydock_core::{
     id::{OrgNumber, UserNumber},
     organizations::OrgName,
@@ -104,7 +104,7 @@ fn confirm_csrf(parts: &Parts, session: &SignedIn) -> Result<()> {
 
 /// Browsers say where a request comes from; one that comes from another site is refused.
 pub(crate) fn refuse_cross_site(headers: &HeaderMap) -> Result<()> {
-    match headers.get("sec-fetch-site").map(|value| value.as_bytes()) {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         Some(b"cross-site") => Err(Error::Csrf { detail: "the request comes from another site" }),
         _ => Ok(()),
     }

@@ -99,7 +99,7 @@ pub struct Subject<'a> {
     id: std::borrow::Cow<'a, str>,
 }
 
-impl<'a> Subject<'a> {
+impl Subject<'_> {
     /// A thing with an identifier.
     pub fn new(kind: &'static str, id: &impl ToString) -> Self {
         Self { kind, id: id.to_string().into() }

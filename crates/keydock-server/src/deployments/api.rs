@@ -92,7 +92,7 @@ async fn list(member: Member, State(app): State<App>, page: PageRequest) -> Resu
         .deployments
         .into_iter()
         .map(|overview| serde_json::to_value(row(overview, &member)).map_err(Error::internal));
-    Ok(Json(page.answer(listed.total, rows.collect::<Result<_>>()?)?))
+    Ok(Json(page.answer(listed.total, &rows.collect::<Result<Vec<_>>>()?)?))
 }
 
 fn query(page: &PageRequest) -> Result<Query> {

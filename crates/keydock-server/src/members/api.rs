@@ -91,7 +91,7 @@ fn role(fields: &mut Fields) -> Option<Role> {
     let text = fields.string_opt("role")?;
     let role = Role::from_str(&text);
     role.map_err(|error| {
-        fields.reject(FieldError::new("role", "invalid_choice", error.to_string()))
+        fields.reject(FieldError::new("role", "invalid_choice", error.to_string()));
     })
     .ok()
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use keydock_core::{id::OrgNumber, time::Timestamp};
 use keydock_storage::db::Tx;
-use rand::RngExt as _;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -48,7 +47,7 @@ pub async fn sign_in(
 ) -> Result<Option<Begun>> {
     let name = name.trim().to_lowercase();
     for counted in [format!("address:{}", visitor.ip), format!("name:{name}")] {
-        if let Some(retry_after) = app.sign_ins().count(counted) {
+        if let Some(retry_after) = app.sign_ins().count(&counted) {
             return Err(too_many(retry_after));
         }
     }
@@ -85,7 +84,7 @@ async fn begin(tx: &mut Tx, app: &App, user: User, visitor: &Visitor) -> Result<
 
 /// 256 random bits, in hexadecimal.
 pub(crate) fn random_token(tx: &mut Tx) -> String {
-    hex::encode(tx.with_rng(|rng| rng.random::<[u8; 32]>()))
+    hex::encode(tx.with_rng(rand::RngExt::random::<[u8; 32]>))
 }
 
 /// Ends the session of the request.

@@ -44,7 +44,7 @@ async fn change_password(
     let current = fields.string("current_password");
     let new = fields.string("new_password");
     fields.finish()?;
-    if let Some(retry_after) = app.sign_ins().count(format!("password:{}", person.user())) {
+    if let Some(retry_after) = app.sign_ins().count(&format!("password:{}", person.user())) {
         return Err(sessions::too_many(retry_after));
     }
     let new = super::chosen_password("new_password", new.unwrap_or_default())?;

@@ -88,11 +88,11 @@ pub fn routes(description: OpenApi) -> Router<App> {
         .route("/docs", get(async || console::docs_page(problem::codes())))
         // The viewer names its files relative to its own address.
         .route("/docs/api", get(async || Redirect::temporary("/docs/api/index.html")))
-        .route("/docs/api/{file}", get(async |Path(file): Path<String>| viewer(&file).await))
+        .route("/docs/api/{file}", get(async |Path(file): Path<String>| viewer(&file)))
 }
 
 /// A file of the embedded viewer of the description.
-async fn viewer(file: &str) -> Result<Response> {
+fn viewer(file: &str) -> Result<Response> {
     let config = Arc::new(utoipa_swagger_ui::Config::from("/api/v1/openapi.json"));
     let served = utoipa_swagger_ui::serve(file, config)
         .map_err(|error| Error::internal(error.to_string()))?;

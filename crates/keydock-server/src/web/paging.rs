@@ -42,7 +42,7 @@ impl PageRequest {
     }
 
     /// The page: its rows, how many there are in all, and links to its neighbours.
-    pub fn answer(&self, count: i64, rows: Vec<Value>) -> Result<Value> {
+    pub fn answer(&self, count: i64, rows: &[Value]) -> Result<Value> {
         let pages = (count + self.size - 1).div_euclid(self.size).max(1);
         if self.page > pages {
             return Err(Error::NoSuchPage);

@@ -96,7 +96,7 @@ async fn list(member: Member, State(app): State<App>, page: PageRequest) -> Resu
     });
     let rows = rows.collect::<Result<Vec<_>>>()?;
     if page.is_asked() {
-        return Ok(Json(page.answer(listed.total, rows)?));
+        return Ok(Json(page.answer(listed.total, &rows)?));
     }
     Ok(Json(Value::Array(rows)))
 }

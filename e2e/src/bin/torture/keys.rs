@@ -142,14 +142,11 @@ impl Keys {
         for number in 0..self.writers {
             let random = ChaCha20Rng::seed_from_u64(terms.seed ^ number as u64);
             let alone = if number % 4 == 0 { models.pop() } else { None };
-            match alone {
-                Some((model, admin)) => {
-                    writers.spawn(race.clone().alone(admin, model, random));
-                }
-                None => {
-                    let arena = Arc::clone(&arenas[number % arenas.len()]);
-                    writers.spawn(race.clone().among_others(arena, random));
-                }
+            if let Some((model, admin)) = alone {
+                writers.spawn(race.clone().alone(admin, model, random));
+            } else {
+                let arena = Arc::clone(&arenas[number % arenas.len()]);
+                writers.spawn(race.clone().among_others(arena, random));
             }
         }
         let mut readers = JoinSet::new();
