@@ -232,9 +232,9 @@ fn write_org(body: &mut [u8], mut org: usize) {
 
 /// Whether this is an answer with all of its body.
 fn whole(answer: &[u8]) -> Result<bool> {
+    const NAME: &[u8] = b"\r\ncontent-length: ";
     let Some(end) = find(answer, b"\r\n\r\n") else { return Ok(false) };
     let (head, body) = (&answer[..end], answer.len() - end - 4);
-    const NAME: &[u8] = b"\r\ncontent-length: ";
     let place = find(head, NAME).context("an answer without a length")? + NAME.len();
     let digits = head[place..].iter().take_while(|byte| byte.is_ascii_digit());
     let length = digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));

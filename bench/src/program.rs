@@ -104,7 +104,7 @@ impl Running {
             if ask(self.address, &request).unwrap_or(false) {
                 return Ok(self.since.elapsed());
             }
-            ensure!(self.since.elapsed() < Duration::from_secs(60), "the program is not ready");
+            ensure!(self.since.elapsed() < Duration::from_mins(1), "the program is not ready");
             sleep(Duration::from_millis(1));
         }
     }

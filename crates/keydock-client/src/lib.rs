@@ -15,9 +15,13 @@
 mod error;
 mod runs;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use keydock_wire::platform_keys::WhoAmI;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -212,15 +216,7 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T> {
     response.json().await.map_err(Error::Answer)
 }
 
-/// Text as a part of a query.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+/// Text as a part of a path or a query.
+fn encode(text: &str) -> impl Display {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }

@@ -1,6 +1,10 @@
 //! Who gets in, and what the others are told (CONTRACT 0.3, 1.2; REQUIREMENTS VER).
 
+#![expect(clippy::unwrap_used, reason = "what is wrong in a test should stop it")]
+
 mod harness;
+
+use std::fmt::Write as _;
 
 use axum::{
     body::Body,
@@ -61,13 +65,15 @@ async fn every_refusal_has_a_code_and_a_challenge() {
         assert!(answer.body["docs"].as_str().unwrap().ends_with(answer.code()), "{what}");
         assert!(answer.body["message"].is_string(), "{what}: the bare message stays");
         assert_eq!(answer.status == 401, !answer.header("www-authenticate").is_empty(), "{what}");
-        table.push_str(&format!(
-            "{what}: {} {} | {} | {}\n",
+        writeln!(
+            table,
+            "{what}: {} {} | {} | {}",
             answer.status.as_u16(),
             answer.code(),
             answer.body["message"].as_str().unwrap(),
             answer.header("www-authenticate"),
-        ));
+        )
+        .unwrap();
     }
     insta::assert_snapshot!(table);
 }

@@ -50,6 +50,13 @@ fn words_stay_where_they_belong() {
     assert!(strays.is_empty(), "{}", strays.join("\n"));
 }
 
+/// What may be named although it comes later: a feature has nothing of another left only if that one
+/// says so.
+const PROOFS: &[(&str, &str)] = &[
+    ("workflows/mod.rs", "deployments::Undeployed"),
+    ("deployments/mod.rs", "deployment_keys::Keyless"),
+];
+
 /// Edges (`api.rs`, `console.rs`, pages) may put features together; operations follow the order.
 #[test]
 fn features_call_earlier_ones_only() {
@@ -62,6 +69,8 @@ fn features_call_earlier_ones_only() {
         if is_edge {
             continue;
         }
+        let of_file = PROOFS.iter().filter(|(home, _)| file.ends_with(home));
+        let text = of_file.fold(text, |text, (_, proof)| text.replace(proof, ""));
         for later in &FEATURES[own + 1..] {
             if text.contains(&format!("crate::{later}::")) || imports(&text).contains(later) {
                 strays.push(format!("{file} calls {later}, which comes later"));

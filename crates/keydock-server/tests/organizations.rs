@@ -1,5 +1,7 @@
 //! Signing in, organizations and their members (CONTRACT 1.4, 1.6).
 
+#![expect(clippy::unwrap_used, reason = "what is wrong in a test should stop it")]
+
 mod harness;
 
 use axum::{
@@ -10,6 +12,8 @@ use harness::{ADMIN, Answer, ORG, PASSWORD, TestApp};
 use serde_json::json;
 
 const USERS: &str = "/api/v1/unstract/mock_org/users/";
+const CREATE: &str = "/api/v1/organization/create";
+const KEYS: &str = "/api/v1/unstract/mock_org/platform/keys/";
 const ROLE: &str = "/api/v1/unstract/mock_org/users/role/";
 
 async fn form(app: &TestApp, cookie: &str, fields: &str) -> Answer {
@@ -181,7 +185,6 @@ async fn only_the_instance_admin_founds_organizations_and_gets_the_first_key() {
     let app = TestApp::start().await;
     let body =
         |id: &str| json!({"name": "Globex", "display_name": "Globex Inc.", "organization_id": id});
-    const CREATE: &str = "/api/v1/organization/create";
     let member = app.member("uma@test.example", "admin").await;
     assert_eq!(member.post(CREATE, body("globex")).await.status, 403);
     assert_eq!(app.platform().post(CREATE, body("globex")).await.status, 401, "no key does");
@@ -283,7 +286,6 @@ async fn a_promoted_member_is_an_admin_at_once() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
     let uma = app.member("uma@test.example", "user").await;
-    const KEYS: &str = "/api/v1/unstract/mock_org/platform/keys/";
     assert_eq!(uma.get(KEYS).await.status, 403);
     let role = json!({"email": "uma@test.example", "role": "admin"});
     assert_eq!(admin.post(ROLE, role.clone()).await.status, 200);

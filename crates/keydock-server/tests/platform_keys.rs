@@ -1,5 +1,7 @@
 //! What clients see of platform keys (CONTRACT 2).
 
+#![expect(clippy::unwrap_used, reason = "what is wrong in a test should stop it")]
+
 mod harness;
 
 use std::time::Duration;

@@ -166,14 +166,15 @@ pub async fn record_personal(
 /// Writes down what somebody does whose proof is only being made.
 pub(crate) async fn record_sign_in(
     tx: &mut Tx,
-    user: &crate::users::User,
+    person: &Actor,
+    subject: Subject<'_>,
     visitor: &Visitor,
 ) -> Result<()> {
     let event = NewEvent {
         org: None,
         action: Action::SignedIn,
-        actor: &Actor::Person { user: user.number, email: user.email.to_string() },
-        subject: Subject::new("user", &user.number),
+        actor: person,
+        subject,
         detail: Map::new(),
         request_id: &visitor.request_id,
         ip: visitor.ip.to_string(),

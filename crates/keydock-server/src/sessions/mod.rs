@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     App, Error, Result,
-    access::{Person, Visitor, passwords::Password},
+    access::{Actor, Person, Visitor, passwords::Password},
     audit_log::{self, Action, Subject},
     users::{self, User},
 };
@@ -78,7 +78,8 @@ async fn begin(tx: &mut Tx, app: &App, user: User, visitor: &Visitor) -> Result<
     // Whoever belongs to one organization only need not choose it.
     let org = store::only_organization(tx, user.number).await?;
     store::insert(tx, &digest, &user, org, &csrf, expires_at).await?;
-    audit_log::record_sign_in(tx, &user, visitor).await?;
+    let person = Actor::Person { user: user.number, email: user.email.to_string() };
+    audit_log::record_sign_in(tx, &person, Subject::new("user", &user.number), visitor).await?;
     Ok(Begun { cookie, csrf, user })
 }
 

@@ -192,8 +192,8 @@ impl TestApp {
 
     /// Founds another organization; its admin, signed in there, and the secret of its `Key #1`.
     pub async fn other_org(&self, name: &str) -> (Client, String) {
-        let founder = self.admin().await;
-        let founded = founder
+        let admin = self.admin().await;
+        let founded = admin
             .post(
                 "/api/v1/organization/create",
                 json!({"name": name, "display_name": name, "organization_id": name}),
@@ -201,9 +201,9 @@ impl TestApp {
             .await;
         assert_eq!(founded.status, 201, "{}", founded.text);
         let key = founded.body["tenant"]["platform_key"].as_str().unwrap().to_owned();
-        let entered = founder.post(&format!("/api/v1/organization/{name}/set"), json!({})).await;
+        let entered = admin.post(&format!("/api/v1/organization/{name}/set"), json!({})).await;
         assert_eq!(entered.status, 200);
-        let admin = self.member_of(&founder, name, &format!("admin@{name}.test"), "admin").await;
+        let admin = self.member_of(&admin, name, &format!("admin@{name}.test"), "admin").await;
         (admin, key)
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Connection {
     /// Address of the server
     #[arg(long, value_name = "URL", env = "KEYDOCK_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// Organization [default: that of the platform key, or mock_org]
+    /// Organization [default: that of the platform key, or `mock_org`]
     #[arg(long, value_name = "NAME", env = "KEYDOCK_ORG")]
     org: Option<String>,
     /// File with the key; else it is taken from the environment, never from an argument

@@ -6,7 +6,11 @@ use clap::{Args, Subcommand};
 use keydock_client::Client;
 use serde_json::{Value, json};
 
-use super::{Ended, Failure, Output, Result, connection::Connection, output::cell};
+use super::{
+    Ended, Failure, Output, Result,
+    connection::Connection,
+    output::{cell, note},
+};
 
 /// List and publish deployments
 #[derive(Debug, Args)]
@@ -92,38 +96,30 @@ async fn publish(
     })?;
     let (client, org) = connection.with_platform_key().await?;
     let workflow = workflow(&client, &org, name, &text).await?;
-    match client.deployment_called(&org, name).await? {
-        Some(deployment) => {
-            output.note("the deployment exists and keeps its keys; its definition is up to date");
-            output.value(&deployment, || cell(&deployment["api_endpoint"]));
-        }
-        None => {
-            let body = json!({
-                "workflow": workflow, "api_name": name,
-                "display_name": name.chars().take(30).collect::<String>(),
-            });
-            let deployment = client.create_deployment(&org, &body).await?;
-            output.note(&format!(
-                "published at /{}; its first key is shown this once:",
-                cell(&deployment["api_endpoint"])
-            ));
-            output.value(&deployment, || cell(&deployment["api_key"]));
-        }
+    if let Some(deployment) = client.deployment_called(&org, name).await? {
+        note("the deployment exists and keeps its keys; its definition is up to date");
+        output.value(&deployment, || cell(&deployment["api_endpoint"]));
+        return Ok(());
     }
+    let body = json!({
+        "workflow": workflow, "api_name": name,
+        "display_name": name.chars().take(30).collect::<String>(),
+    });
+    let deployment = client.create_deployment(&org, &body).await?;
+    let endpoint = cell(&deployment["api_endpoint"]);
+    note(&format!("published at /{endpoint}; its first key is shown this once:"));
+    output.value(&deployment, || cell(&deployment["api_key"]));
     Ok(())
 }
 
 /// The id of the workflow of this name, with this definition.
 async fn workflow(client: &Client, org: &str, name: &str, definition: &str) -> Result<Value> {
-    let row = match client.workflow_called(org, name).await? {
-        Some(row) => {
-            let id = cell(&row["id"]);
-            client.change_workflow(org, &id, &json!({ "definition": definition })).await?
-        }
-        None => {
-            let body = json!({ "workflow_name": name, "definition": definition });
-            client.create_workflow(org, &body).await?
-        }
+    let row = if let Some(row) = client.workflow_called(org, name).await? {
+        let change = json!({ "definition": definition });
+        client.change_workflow(org, &cell(&row["id"]), &change).await?
+    } else {
+        let body = json!({ "workflow_name": name, "definition": definition });
+        client.create_workflow(org, &body).await?
     };
     Ok(row["id"].clone())
 }

@@ -4,7 +4,11 @@ use clap::{Args, Subcommand};
 use keydock_client::Client;
 use serde_json::{Value, json};
 
-use super::{Ended, Failure, Output, Result, connection::Connection, output::cell};
+use super::{
+    Ended, Failure, Output, Result,
+    connection::Connection,
+    output::{cell, note},
+};
 
 /// Manage the keys of a deployment
 #[derive(Debug, Args)]
@@ -121,7 +125,7 @@ async fn delete(which: &Which, output: &Output) -> Result<()> {
 
 /// The secret alone on its line, so that it can be piped; what is said about it goes elsewhere.
 fn reveal(key: &Value, output: &Output) {
-    output.note(&format!("key {}; its secret is shown this once:", cell(&key["id"])));
+    note(&format!("key {}; its secret is shown this once:", cell(&key["id"])));
     output.value(key, || cell(&key["api_key"]));
 }
 

@@ -11,7 +11,7 @@ mod serve;
 mod settings;
 mod whoami;
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -71,7 +71,7 @@ struct Ended {
 }
 
 impl Ended {
-    fn new(failure: Failure, words: impl ToString) -> Self {
+    fn new(failure: Failure, words: impl Display) -> Self {
         Self { failure, words: words.to_string() }
     }
 }
@@ -82,10 +82,9 @@ impl From<keydock_client::Error> for Ended {
     fn from(error: keydock_client::Error) -> Self {
         use keydock_client::Error as E;
         let failure = match &error {
-            E::Connection(_) => Failure::Unavailable,
             E::Refused { status: 401 | 403, .. } => Failure::Refused,
             E::Refused { status: 404, .. } => Failure::NotFound,
-            E::Refused { status: 429 | 502..=504, .. } => Failure::Unavailable,
+            E::Connection(_) | E::Refused { status: 429 | 502..=504, .. } => Failure::Unavailable,
             E::Refused { .. } | E::Answer(_) | E::Incomplete(_) => Failure::Other,
             E::File { .. } => Failure::Usage,
         };

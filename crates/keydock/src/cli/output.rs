@@ -39,11 +39,6 @@ impl Output {
         }
     }
 
-    /// Says something that is no result.
-    pub(super) fn note(&self, text: &str) {
-        eprintln!("{text}");
-    }
-
     /// Says why a command failed.
     pub(super) fn failure(&self, text: &str) {
         if self.json {
@@ -52,6 +47,11 @@ impl Output {
             eprintln!("error: {text}");
         }
     }
+}
+
+/// Says something that is no result.
+pub(super) fn note(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Rows under headings, each column as wide as its widest cell.

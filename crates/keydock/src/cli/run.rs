@@ -1,6 +1,6 @@
 //! `keydock run`
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -99,17 +99,17 @@ fn describe(outcome: &Outcome, evidence: bool) -> String {
 fn describe_item(item: &Value, evidence: bool) -> String {
     let mut text = format!("{}: {}\n", cell(&item["file"]), cell(&item["status"]));
     if let Some(error) = item["error"].as_str() {
-        text.push_str(&format!("  {error}\n"));
+        _ = writeln!(text, "  {error}");
     }
     let output = item["result"]["output"].as_object();
     let width = output.into_iter().flat_map(|o| o.keys()).map(|k| k.chars().count()).max();
     let width = width.unwrap_or_default();
     for (name, value) in output.into_iter().flatten() {
-        text.push_str(&format!("  {name:width$}  {}\n", describe_value(value, width)));
+        _ = writeln!(text, "  {name:width$}  {}", describe_value(value, width));
     }
     if evidence {
         for found in item["result"]["metadata"]["evidence"].as_array().into_iter().flatten() {
-            text.push_str(&format!("  · {found}\n"));
+            _ = writeln!(text, "  · {found}");
         }
     }
     text

@@ -19,7 +19,7 @@ use super::{Ended, Failure, Result, settings::ServerSettings};
 pub(super) struct Serve {
     #[command(flatten)]
     settings: ServerSettings,
-    /// Which logs to write, in the syntax of RUST_LOG
+    /// Which logs to write, in the syntax of `RUST_LOG`
     #[arg(long, value_name = "FILTER", env = "KEYDOCK_LOG", default_value = "info")]
     log: String,
     /// Write logs as JSON

@@ -20,13 +20,13 @@ pub(super) struct ServerSettings {
     /// Address to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR:PORT", env = "KEYDOCK_LISTEN")]
     listen: Option<String>,
-    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: DIR/keydock.db]
+    /// Database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: DIR/keydock.db]
     #[arg(long, value_name = "URL", env = "KEYDOCK_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// File with settings [default: DIR/keydock.toml, if it is there]
     #[arg(long, value_name = "FILE", env = "KEYDOCK_CONFIG")]
     config: Option<PathBuf>,
-    /// Address under which clients reach this server, such as https://documents.example.com
+    /// Address under which clients reach this server, such as <https://documents.example.com>
     #[arg(long, value_name = "URL", env = "KEYDOCK_PUBLIC_URL")]
     public_url: Option<String>,
 }
