@@ -11,10 +11,16 @@ use super::{Ended, Failure, Result};
 #[derive(Debug, Args)]
 pub(super) struct Connection {
     /// Address of the server
-    #[arg(long, value_name = "URL", env = "KEYDOCK_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KEYDOCK_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8080"
+    )]
     url: String,
-    /// Organization [default: that of the platform key, or `mock_org`]
-    #[arg(long, value_name = "NAME", env = "KEYDOCK_ORG")]
+    /// Organization [default: that of the platform key, or mock_org]
+    #[arg(long, value_name = "NAME", env = "KEYDOCK_ORG", hide_env_values = true)]
     org: Option<String>,
     /// File with the key; else it is taken from the environment, never from an argument
     #[arg(long, value_name = "FILE")]

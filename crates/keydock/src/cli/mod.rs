@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+#![expect(clippy::doc_markdown, reason = "help is read in a terminal, not as Markdown")]
+
 mod connection;
 mod deployments;
 mod doctor;

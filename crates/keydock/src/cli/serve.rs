@@ -19,11 +19,17 @@ use super::{Ended, Failure, Result, settings::ServerSettings};
 pub(super) struct Serve {
     #[command(flatten)]
     settings: ServerSettings,
-    /// Which logs to write, in the syntax of `RUST_LOG`
-    #[arg(long, value_name = "FILTER", env = "KEYDOCK_LOG", default_value = "info")]
+    /// Which logs to write, in the syntax of RUST_LOG
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "KEYDOCK_LOG",
+        hide_env_values = true,
+        default_value = "info"
+    )]
     log: String,
     /// Write logs as JSON
-    #[arg(long, env = "KEYDOCK_LOG_JSON")]
+    #[arg(long, env = "KEYDOCK_LOG_JSON", hide_env_values = true)]
     log_json: bool,
 }
 

@@ -15,19 +15,19 @@ use super::{Ended, Failure, Result};
 #[derive(Debug, Args)]
 pub(super) struct ServerSettings {
     /// Folder of everything that is kept [default: keydock-data]
-    #[arg(long, value_name = "DIR", env = "KEYDOCK_DATA")]
+    #[arg(long, value_name = "DIR", env = "KEYDOCK_DATA", hide_env_values = true)]
     data: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR:PORT", env = "KEYDOCK_LISTEN")]
+    #[arg(long, value_name = "ADDR:PORT", env = "KEYDOCK_LISTEN", hide_env_values = true)]
     listen: Option<String>,
-    /// Database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [default: DIR/keydock.db]
+    /// Database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: DIR/keydock.db]
     #[arg(long, value_name = "URL", env = "KEYDOCK_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// File with settings [default: DIR/keydock.toml, if it is there]
-    #[arg(long, value_name = "FILE", env = "KEYDOCK_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "KEYDOCK_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// Address under which clients reach this server, such as <https://documents.example.com>
-    #[arg(long, value_name = "URL", env = "KEYDOCK_PUBLIC_URL")]
+    /// Address under which clients reach this server, such as https://documents.example.com
+    #[arg(long, value_name = "URL", env = "KEYDOCK_PUBLIC_URL", hide_env_values = true)]
     public_url: Option<String>,
 }
 
