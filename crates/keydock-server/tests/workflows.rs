@@ -398,7 +398,10 @@ async fn a_list_is_bare_or_in_pages() {
     assert_eq!(found, ["alpha", "beta", "delta", "gamma"]);
     assert_eq!(count, 4);
 
-    for bad in ["?page=4&page_size=2", "?page=x"] {
+    let nothing = admin.get(&format!("{WORKFLOWS}?page=1&search=%00")).await;
+    assert_eq!((nothing.status.as_u16(), &nothing.body["count"]), (200, &json!(0)));
+
+    for bad in ["?page=4&page_size=2", "?page=x", "?page=0", "?page=-1", "?page=99999999999"] {
         let answer = admin.get(&format!("{WORKFLOWS}{bad}")).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (404, "no_such_page"), "{bad}");
     }

@@ -30,7 +30,7 @@ use keydock_engine::Extraction;
 use keydock_storage::db::Tx;
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::run::{clear_away, give_up, run};
+pub(crate) use self::run::{clear_away, clear_lost, give_up, run};
 pub use self::{
     completions::{Completions, wait},
     names::{DeclaredType, FileName},

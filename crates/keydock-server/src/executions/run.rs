@@ -5,6 +5,8 @@
 //! end of an execution is written down once, by whoever comes first. Its documents are deleted after
 //! that, and before the job ends: as long as there is a document there is a job that deletes it.
 
+use std::time::Duration;
+
 use keydock_core::{
     id::{self, Id, OrgNumber},
     workflows::Definition,
@@ -22,6 +24,9 @@ use crate::{App, Error, Result, workflows};
 const MAX_REASON: usize = 256;
 /// How much is kept of why a file failed.
 const MAX_FILE_REASON: usize = 4_000;
+
+/// A document older than this is not of an upload that is still under way.
+const LONGEST_UPLOAD: Duration = Duration::from_hours(24);
 
 /// An execution that is to be run, as it stands.
 struct Task {
@@ -237,6 +242,19 @@ pub(crate) async fn clear_away(app: &App, org: OrgNumber, id: Id<id::Execution>)
         app.blobs().delete(&blob).await.map_err(Error::internal)?;
     }
     Ok(())
+}
+
+/// Deletes documents of executions that are not under way: a server was killed while it received
+/// them. Tells how many.
+pub(crate) async fn clear_lost(app: &App) -> Result<u64> {
+    let mut cleared = 0;
+    for blob in app.blobs().older_than(LONGEST_UPLOAD).await.map_err(Error::internal)? {
+        let (org, id) = (OrgNumber::from_i64(blob.org()), blob.owner());
+        if app.read(async |tx| store::is_over(tx, org, id).await).await? {
+            cleared += u64::from(app.blobs().delete(&blob).await.map_err(Error::internal)?);
+        }
+    }
+    Ok(cleared)
 }
 
 fn shortened(text: &str, most: usize) -> String {

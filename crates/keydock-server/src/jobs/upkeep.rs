@@ -94,8 +94,13 @@ async fn forget(app: App) -> Result<()> {
     })
     .await?;
     let swept = app.blobs().sweep_temporary(UNFINISHED).await.map_err(Error::internal)?;
-    if swept > 0 {
-        tracing::info!(swept, "unfinished documents of an earlier life are deleted");
+    let lost = executions::clear_lost(&app).await?;
+    if swept + lost > 0 {
+        tracing::info!(
+            swept,
+            lost,
+            "documents of uploads that a killed server received are deleted"
+        );
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Pages of lists (CONTRACT 9.3).
 
+use std::num::NonZeroU32;
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::origin;
 use crate::{App, Error, Result};
@@ -53,29 +56,10 @@ impl PageRequest {
     }
 
     fn link(&self, page: i64) -> String {
-        let mut query = url_encode(&self.filters);
-        if !query.is_empty() {
-            query.push('&');
-        }
-        format!("{}?{query}page={page}", self.base)
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.filters).append_pair("page", &page.to_string());
+        format!("{}?{}", self.base, query.finish())
     }
-}
-
-fn url_encode(pairs: &[(String, String)]) -> String {
-    let mut query = String::new();
-    for (name, value) in pairs {
-        if !query.is_empty() {
-            query.push('&');
-        }
-        query.push_str(&percent_encode(name));
-        query.push('=');
-        query.push_str(&percent_encode(value));
-    }
-    query
-}
-
-fn percent_encode(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 impl FromRequestParts<App> for PageRequest {
@@ -83,24 +67,24 @@ impl FromRequestParts<App> for PageRequest {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let query = parts.uri.query().unwrap_or_default();
-        let pairs: Vec<(String, String)> =
-            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let number = |name: &str| {
-            let found = pairs.iter().rev().find(|(key, _)| key == name);
-            found.and_then(|(_, value)| value.trim().parse::<i64>().ok()).filter(|n| *n >= 1)
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            // What no text of a database can hold is not found in one either.
+            .map(|(key, value)| (key.into_owned(), value.replace('\0', "\u{fffd}")))
+            .collect();
+        let given = |name: &str| {
+            let mut found =
+                pairs.iter().rev().filter(|(key, value)| key == name && !value.is_empty());
+            found.next().map(|(_, value)| value.trim())
         };
-        let asked = pairs
-            .iter()
-            .any(|(key, value)| matches!(&**key, "page" | "page_size") && !value.is_empty());
-        let page_is_wrong = pairs.iter().any(|(key, value)| {
-            key == "page" && !value.is_empty() && value.parse::<u32>().is_err()
-        });
-        if page_is_wrong {
-            return Err(Error::NoSuchPage);
-        }
+        let page = match given("page") {
+            Some(text) => text.parse::<NonZeroU32>().map_err(|_| Error::NoSuchPage)?,
+            None => NonZeroU32::MIN,
+        };
+        let size = given("page_size").and_then(|text| text.parse::<NonZeroU32>().ok());
+        let asked = given("page").or(given("page_size")).is_some();
         Ok(Self {
-            page: number("page").unwrap_or(1),
-            size: number("page_size").map_or(DEFAULT_SIZE, |size| size.min(MAX_SIZE)),
+            page: page.get().into(),
+            size: size.map_or(DEFAULT_SIZE, |size| i64::from(size.get()).min(MAX_SIZE)),
             asked,
             base: format!("{}{}", origin(parts, app.config()), parts.uri.path()),
             filters: pairs.into_iter().filter(|(key, _)| key != "page").collect(),

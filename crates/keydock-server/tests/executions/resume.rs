@@ -170,6 +170,27 @@ async fn a_workflow_that_was_deleted_meanwhile_ends_its_runs() {
 }
 
 #[tokio::test]
+async fn documents_that_a_killed_server_received_are_deleted_after_a_day() {
+    let world = World::idle().await;
+    world.accepted(Form::invoice(1)).await;
+    let folder = world.test.app.config().blobs().join("1/7f");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lost =
+        folder.join(format!("{}.{}", "0198c3f2-a7c8-7b0e-8f1d-2c3b4a59687f", uuid::Uuid::nil()));
+    let fresh =
+        folder.join(format!("{}.{}", "0198c3f2-a7c8-7b0e-8f1d-2c3b4a59687f", uuid::Uuid::max()));
+    std::fs::write(&lost, "x").unwrap();
+    std::fs::write(&fresh, "x").unwrap();
+    let yesterday = std::fs::File::options().write(true).open(&lost).unwrap();
+    let day = Duration::from_hours(25);
+    let now = std::fs::metadata(&lost).unwrap().modified().unwrap();
+    yesterday.set_modified(now - day).unwrap();
+    world.test.work();
+    world.until("the old one is gone", async || !lost.exists()).await;
+    assert!(fresh.exists(), "it may be of an upload that is under way");
+}
+
+#[tokio::test]
 async fn who_waits_on_another_node_is_told_too() {
     let world = World::idle().await;
     let other_node = sibling(&world.test.app, world.test.app.sandbox().clone()).await;

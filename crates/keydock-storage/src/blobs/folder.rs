@@ -91,6 +91,16 @@ impl Folder {
         blocking(move || sweep(&root, older_than, 2)).await
     }
 
+    pub(super) async fn older_than(&self, age: Duration) -> Result<Vec<BlobId>, Error> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut found = Vec::new();
+            gather(&root, age, 2, &mut found)?;
+            Ok(found)
+        })
+        .await
+    }
+
     fn path(&self, id: &BlobId) -> PathBuf {
         self.root.join(id.path())
     }
@@ -205,6 +215,29 @@ fn sweep(folder: &Path, older_than: Duration, depth: u32) -> io::Result<u64> {
         }
     }
     Ok(swept)
+}
+
+/// Finds blobs by their names; whatever else lies in the folder is left alone.
+fn gather(folder: &Path, age: Duration, depth: u32, found: &mut Vec<BlobId>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            if depth > 0 {
+                gather(&entry.path(), age, depth - 1, found)?;
+            }
+        } else if let Some(id) = BlobId::of_path(&entry.path())
+            && is_old(&entry, age)
+        {
+            found.push(id);
+        }
+    }
+    Ok(())
+}
+
+/// What vanishes while one looks at it is not old.
+fn is_old(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().unwrap_or_default() >= age)
 }
 
 fn remove_if_old(entry: &fs::DirEntry, older_than: Duration) -> io::Result<bool> {

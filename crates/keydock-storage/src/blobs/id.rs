@@ -1,6 +1,9 @@
 //! The name of a blob.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use keydock_core::id::Id;
 use uuid::Uuid;
@@ -26,6 +29,25 @@ impl BlobId {
     /// Names blob `item` of `owner`, in organization number `org`.
     pub fn new<O, I>(org: i64, owner: Id<O>, item: Id<I>) -> Self {
         Self { org, owner: owner.as_uuid(), item: item.as_uuid() }
+    }
+
+    /// The organization that it belongs to.
+    pub const fn org(&self) -> i64 {
+        self.org
+    }
+
+    /// What it belongs to.
+    pub const fn owner<O>(&self) -> Id<O> {
+        Id::from_uuid(self.owner)
+    }
+
+    /// Reads back what [`path`](Self::path) made.
+    pub(super) fn of_path(path: &Path) -> Option<Self> {
+        let (owner, item) = path.file_name()?.to_str()?.split_once('.')?;
+        let org = path.parent()?.parent()?.file_name()?.to_str()?;
+        let id =
+            Self { org: org.parse().ok()?, owner: owner.parse().ok()?, item: item.parse().ok()? };
+        path.ends_with(id.path()).then_some(id)
     }
 
     /// Its place under the root: a folder for the organization, in it 256 folders chosen by the
@@ -62,6 +84,7 @@ mod tests {
                 let text = path.to_str().unwrap();
                 assert!(text.chars().all(|c| c.is_ascii_hexdigit() || "-./".contains(c)), "{text}");
                 assert!(!text.contains("..") && !text.starts_with('/'), "{text}");
+                assert_eq!(BlobId::of_path(&path), Some(id), "and it is read back");
             }
         }
     }

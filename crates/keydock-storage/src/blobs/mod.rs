@@ -115,6 +115,14 @@ impl Blobs {
         }
     }
 
+    /// The blobs that were put in their place at least `age` ago: for whoever knows which of them
+    /// are still needed.
+    pub async fn older_than(&self, age: Duration) -> Result<Vec<BlobId>, Error> {
+        match self {
+            Self::Folder(folder) => folder.older_than(age).await,
+        }
+    }
+
     /// Deletes what a crash left of unfinished blobs that nobody has written to for `older_than`.
     /// Tells how many.
     pub async fn sweep_temporary(&self, older_than: Duration) -> Result<u64, Error> {
