@@ -67,7 +67,7 @@ impl Serve {
     pub(crate) fn run(self) -> Result<()> {
         machine::stay_on(self.cpu)?;
         // As `keydock serve` does it.
-        telemetry::start_logging("info", false);
+        telemetry::start_logging("info", false)?;
         machine::runtime()?.block_on(self.serve())
     }
 

@@ -168,6 +168,16 @@ async fn the_operator_looks_after_a_server() -> Result<()> {
     let doctor = run(with(&["doctor"]))?;
     assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
     assert!(doctor.stdout.contains("chmod 700"), "{}", doctor.stdout);
+
+    // Another pepper would make every key unknown.
+    let pepper = server.data().join("secrets/pepper");
+    fs::write(&pepper, "0".repeat(64))?;
+    let doctor = run(with(&["doctor"]))?;
+    assert!(doctor.stdout.contains("is not the one that this database was made with"));
+    fs::remove_file(&pepper)?;
+    let doctor = run(with(&["doctor"]))?;
+    assert!(doctor.stdout.contains("is not the one that this database was made with"));
+    assert!(!pepper.exists(), "nothing is made by looking");
     Ok(())
 }
 
@@ -181,6 +191,9 @@ async fn a_database_is_made_beforehand() -> Result<()> {
     let pending: Value = serde_json::from_str(&program::run(&dry, &[])?.stdout)?;
     let pending = pending["pending"].as_array().context("a list")?.len();
     assert!(pending > 0);
+    if url.starts_with("sqlite:") {
+        assert!(!server.data().join("keydock.db").exists(), "nothing is made by looking");
+    }
     let applied: Value = serde_json::from_str(&program::run(&migrate, &[])?.stdout)?;
     assert_eq!(applied["applied"].as_array().map(Vec::len), Some(pending));
     server.start().await?;

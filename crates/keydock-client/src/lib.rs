@@ -1,4 +1,4 @@
-//! A client of keydock: one async method per operation, and nothing else.
+//! A client of keydock: an async method for each operation that its commands need.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), keydock_client::Error> {

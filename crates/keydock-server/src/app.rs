@@ -63,7 +63,7 @@ pub struct Parts {
     pub sandbox: Sandbox,
 }
 
-/// Sign-ins that may fail before an address or a name is told to wait.
+/// Sign-ins that may be tried before an address or a name is told to wait.
 const SIGN_INS: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
 
 impl App {

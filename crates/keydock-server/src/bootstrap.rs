@@ -91,6 +91,11 @@ pub async fn connect(config: &Config) -> Result<Db, StartError> {
     Ok(Db::connect(&config.database, options, Clock::System, random_numbers()?).await?)
 }
 
+/// Connects to the database if there is one; makes nothing.
+pub async fn connect_existing(config: &Config) -> Result<Option<Db>, StartError> {
+    if Db::is_there(&config.database) { connect(config).await.map(Some) } else { Ok(None) }
+}
+
 /// Random numbers from a generator that the system seeded.
 fn random_numbers() -> Result<ChaCha20Rng, StartError> {
     let mut seed = Zeroizing::new([0; 32]);
@@ -111,28 +116,51 @@ pub fn make_folder(path: &Path) -> Result<(), StartError> {
 
 /// Reads the pepper, or makes one for a database that has none yet.
 async fn pepper(config: &Config, db: &Db) -> Result<Pepper, StartError> {
-    let path = &config.pepper_file;
-    let known: Option<String> = db
-        .read(async |tx| {
-            let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
-            tx.fetch_optional(sql, args![]).await
-        })
-        .await?;
-    let bytes = match read_pepper(path)? {
-        Some(bytes) => bytes,
-        None if known.is_some() => return Err(StartError::OtherPepper { path: path.clone() }),
-        None => make_pepper(path)?,
+    let known = known_pepper(db).await?;
+    let pepper = match find_pepper(config, known.as_deref())? {
+        Some(pepper) => pepper,
+        None => Pepper::new(&make_pepper(&config.pepper_file)?),
     };
-    let pepper = Pepper::new(&bytes);
-    let check = hex::encode(pepper.digest_of("check", b"keydock"));
-    match known {
-        Some(known) if known == check => Ok(pepper),
-        Some(_) => Err(StartError::OtherPepper { path: path.clone() }),
-        None => {
-            remember(db, &check).await?;
-            Ok(pepper)
-        }
+    if known.is_none() {
+        remember(db, &check_of(&pepper)).await?;
     }
+    Ok(pepper)
+}
+
+/// Checks that the pepper fits the database, as the start does, and makes none. `false` if there is
+/// none yet.
+pub async fn check_pepper(config: &Config, db: Option<&Db>) -> Result<bool, StartError> {
+    let known = match db {
+        Some(db) if db.pending_migrations().await?.is_empty() => known_pepper(db).await?,
+        _ => None,
+    };
+    Ok(find_pepper(config, known.as_deref())?.is_some())
+}
+
+/// The pepper of the file, unless it is not the one that the database knows.
+fn find_pepper(config: &Config, known: Option<&str>) -> Result<Option<Pepper>, StartError> {
+    let path = &config.pepper_file;
+    let pepper = read_pepper(path)?.map(|bytes| Pepper::new(&bytes));
+    match (known, pepper) {
+        (Some(_), None) => Err(StartError::OtherPepper { path: path.clone() }),
+        (Some(known), Some(pepper)) if known != check_of(&pepper) => {
+            Err(StartError::OtherPepper { path: path.clone() })
+        }
+        (_, pepper) => Ok(pepper),
+    }
+}
+
+/// What the database keeps to know the pepper again.
+fn check_of(pepper: &Pepper) -> String {
+    hex::encode(pepper.digest_of("check", b"keydock"))
+}
+
+async fn known_pepper(db: &Db) -> Result<Option<String>, StartError> {
+    let known = db.read(async |tx| {
+        let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
+        tx.fetch_optional(sql, args![]).await
+    });
+    Ok(known.await?)
 }
 
 async fn remember(db: &Db, check: &str) -> Result<(), StartError> {

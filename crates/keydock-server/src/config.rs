@@ -84,8 +84,8 @@ pub struct Settings {
     pub secret_form: Option<String>,
     pub session_age_seconds: Option<u64>,
     pub upload_limit_mb: Option<u64>,
-    pub org_executions: Option<u32>,
-    pub all_executions: Option<u32>,
+    pub org_executions: Option<NonZeroU32>,
+    pub all_executions: Option<NonZeroU32>,
     pub result_age_hours: Option<u64>,
     pub workers: Option<NonZeroUsize>,
     pub guesses_per_minute: Option<NonZeroU32>,
@@ -101,7 +101,7 @@ pub struct InvalidSetting {
     pub reason: String,
 }
 
-fn invalid(setting: &'static str, reason: impl Into<String>) -> InvalidSetting {
+pub(crate) fn invalid(setting: &'static str, reason: impl Into<String>) -> InvalidSetting {
     InvalidSetting { setting, reason: reason.into() }
 }
 
@@ -151,7 +151,7 @@ impl Settings {
         Ok(Config {
             listen,
             database,
-            database_connections: self.database_connections.unwrap_or(16).clamp(2, 500),
+            database_connections: check_connections(self.database_connections)?,
             pepper_file: self.pepper_file.clone().unwrap_or_else(|| data.join("secrets/pepper")),
             first_org: self
                 .first_org
@@ -163,8 +163,8 @@ impl Settings {
             secret_form: self.form()?,
             session_age: Duration::from_secs(self.session_age_seconds.unwrap_or(86_400)),
             upload_limit: self.upload_limit_mb.unwrap_or(100).saturating_mul(1024 * 1024),
-            org_executions: self.org_executions.unwrap_or(20),
-            all_executions: self.all_executions.unwrap_or(100),
+            org_executions: self.org_executions.map_or(20, NonZeroU32::get),
+            all_executions: self.all_executions.map_or(100, NonZeroU32::get),
             result_age: Duration::from_secs(
                 self.result_age_hours.unwrap_or(24).saturating_mul(3_600),
             ),
@@ -201,6 +201,14 @@ impl Settings {
 
 fn default_workers() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn check_connections(given: Option<u32>) -> Result<u32, InvalidSetting> {
+    let connections = given.unwrap_or(16);
+    if !(2..=500).contains(&connections) {
+        return Err(invalid("database_connections", format!("{connections} is not 2 to 500")));
+    }
+    Ok(connections)
 }
 
 fn check_public_url(text: String) -> Result<String, InvalidSetting> {

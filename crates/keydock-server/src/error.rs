@@ -112,6 +112,9 @@ pub enum Error {
         detail: &'static str,
         /// When it is worth trying again.
         retry_after: Duration,
+        /// Why, for the log.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The route exists, for other methods.
     #[error("Method \"{method}\" not allowed.")]
@@ -205,7 +208,7 @@ impl From<db::Error> for Error {
             db::Error::Full(_) => ("The disk of the database is full; nothing was changed.", 30),
             _ => return Self::internal(error),
         };
-        tracing::error!(error = &error as &dyn std::error::Error, "the database failed");
-        Self::Unavailable { detail, retry_after: Duration::from_secs(seconds) }
+        let retry_after = Duration::from_secs(seconds);
+        Self::Unavailable { detail, retry_after, source: Some(error.into()) }
     }
 }

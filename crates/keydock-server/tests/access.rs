@@ -129,6 +129,10 @@ async fn one_credential_in_the_header_and_nowhere_else() {
         let answer = nobody.get(&format!("{WHOAMI}?{name}={key}")).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (400, "key_in_url"), "{name}");
         assert!(!answer.text.contains(&key), "the key is not repeated");
+        for path in [WHOAMI, "/api/v1/unstract/mock_org/workflow/"] {
+            let twice = app.platform().get(&format!("{path}?{name}={key}")).await;
+            assert_eq!(twice.code(), "key_in_url", "{name}: a key in the header is no excuse");
+        }
     }
 }
 

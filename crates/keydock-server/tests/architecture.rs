@@ -110,6 +110,11 @@ fn statements_name_the_organization() {
         ("deployment_keys/store.rs", "WHERE id = $1"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
+        // A session is a person's, whatever the organization.
+        ("sessions/store.rs", "DELETE FROM sessions WHERE"),
+        // Upkeep: what is over for long enough, of everybody.
+        ("executions/store.rs", "WHERE finished_at < $"),
+        ("executions/store.rs", "WHERE forgotten_at = $1"),
     ];
     const TABLES: &[&str] = &[
         "platform_keys",
@@ -120,6 +125,10 @@ fn statements_name_the_organization() {
         "workflow_versions",
         "workflow_owners",
         "members",
+        "executions",
+        "file_executions",
+        "audit_events",
+        "sessions",
     ];
     let mut strays = Vec::new();
     for (file, text) in sources() {
@@ -146,7 +155,9 @@ fn statements(text: &str) -> Vec<String> {
         .skip(1)
         .step_by(2)
         .filter(|part| {
-            ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| part.starts_with(verb))
+            ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
+                .iter()
+                .any(|verb| part.starts_with(verb))
         })
         .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect()

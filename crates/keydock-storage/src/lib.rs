@@ -3,7 +3,7 @@
 //! This crate knows databases and folders, not what is in them.
 //!
 //! - [`db`]: one SQL text, two databases.
-//! - [`blobs`]: documents and results, as files named by ids of the server.
+//! - [`blobs`]: documents, as files named by ids of the server.
 //! - [`queue`]: work that survives a crash, as a table.
 
 pub mod blobs;

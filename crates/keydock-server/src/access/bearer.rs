@@ -82,7 +82,7 @@ impl App {
     }
 }
 
-/// The tier and the name of a key of a whole organization; refuses any other kind.
+/// The name of a key of a whole organization; refuses any other kind.
 pub(super) fn organization_key(verified: &Verified) -> Result<&std::sync::Arc<str>, Refusal> {
     match &verified.opens {
         Opens::Organization { key_name } => Ok(key_name),

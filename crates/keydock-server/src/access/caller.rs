@@ -187,6 +187,7 @@ impl FromRequestParts<App> for Member {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        bearer::refuse_key_in_url(parts)?;
         match Presented::in_headers(&parts.headers)? {
             Presented::Token(token) => by_key(token, parts, app),
             Presented::Nothing | Presented::NotAKey => by_session(parts, app).await,
@@ -215,7 +216,6 @@ fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
 }
 
 async fn by_session(parts: &mut Parts, app: &App) -> Result<Member> {
-    bearer::refuse_key_in_url(parts)?;
     let org = path_org(parts, app).await?;
     let signed_in = session::find(app, parts, Some(&org)).await?.ok_or(Refusal::Anonymous)?;
     // A session is of one organization at a time (CONTRACT 1.2).
@@ -396,8 +396,8 @@ impl FromRequestParts<App> for KeyHolder {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        bearer::refuse_key_in_url(parts)?;
         let Presented::Token(token) = Presented::in_headers(&parts.headers)? else {
-            bearer::refuse_key_in_url(parts)?;
             return Err(Refusal::Anonymous.into());
         };
         let verified = app.verify_token(token, parts)?.verified;

@@ -208,9 +208,8 @@ impl Keyring {
     pub async fn catch_up(&self, db: &Db) -> Result<()> {
         let _one_at_a_time = self.catching_up.lock().await;
         let asked_at = self.elapsed();
-        if self.complete.load(Ordering::Acquire) {
-            db.read(async |tx| self.read_changes(tx).await).await?;
-        } else {
+        let is_complete = self.complete.load(Ordering::Acquire);
+        if !is_complete || !db.read(async |tx| self.read_changes(tx).await).await? {
             self.read_all(db).await?;
         }
         self.read_at.store(asked_at, Ordering::Relaxed);
@@ -220,6 +219,7 @@ impl Keyring {
     async fn read_all(&self, db: &Db) -> Result<()> {
         // Changes made while the pages are read come after this number and are read again.
         let seq = db.read(async |tx| changes::newest(tx).await).await?;
+        self.complete.store(false, Ordering::Release);
         self.held.pin().clear();
         let mut orgs = Orgs::default();
         db.read(async |tx| {
@@ -239,7 +239,9 @@ impl Keyring {
         })
         .await?;
         self.seq.store(seq, Ordering::Relaxed);
-        db.read(async |tx| self.read_changes(tx).await).await?;
+        if !db.read(async |tx| self.read_changes(tx).await).await? {
+            return Err(Error::internal("changes were deleted while the keys were read"));
+        }
         self.complete.store(true, Ordering::Release);
         Ok(())
     }
@@ -252,23 +254,20 @@ impl Keyring {
         page.last
     }
 
-    async fn read_changes(&self, tx: &mut Tx) -> Result<()> {
+    /// Makes the changes since the last one that was read true here. `false` if some of them are
+    /// deleted: then only reading everything again helps.
+    async fn read_changes(&self, tx: &mut Tx) -> Result<bool> {
         let after = self.seq.load(Ordering::Relaxed);
         let mut orgs = Orgs::default();
         let changes = changes::after(tx, after).await?;
         if changes.first().is_some_and(|first| first.seq != after + 1) {
-            // The log was cut since it was last read here: only reading everything again helps.
-            self.complete.store(false, Ordering::Release);
-            return Err(Error::Unavailable {
-                detail: "The keys are being read again.",
-                retry_after: Duration::from_secs(1),
-            });
+            return Ok(false);
         }
         for change in changes {
             self.apply(tx, &mut orgs, &change.digest).await?;
             self.seq.store(change.seq, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes what is true of `digest` in the database true here.

@@ -142,8 +142,8 @@ impl Refusal {
             }
             Self::WrongPassword => "Check both and try again.".to_owned(),
             Self::KeyMissing => {
-                "Send a deployment key as 'Authorization: Bearer KEY'. Keys are under Manage Keys \
-                 of the deployment."
+                "Send a deployment key as 'Authorization: Bearer KEY'. An owner of the deployment \
+                 makes keys: keydock keys create."
                     .to_owned()
             }
             Self::OtherOrganizationSession => {
@@ -167,11 +167,13 @@ impl Refusal {
                                  deleted; ask an administrator for a new one."
                 .to_owned(),
             Self::Guessing { .. } => "Wait, then try again with a key that works.".to_owned(),
-            Self::Inactive(key) => format!(
-                "This {} is not active. An administrator can activate it under Settings > \
-                 Platform Settings, an owner under Manage Keys of the deployment.",
-                key.describe()
-            ),
+            Self::Inactive(key) => {
+                let who = match key.kind {
+                    KeyKind::Platform => "An administrator of the organization",
+                    KeyKind::Deployment => "An owner of the deployment",
+                };
+                format!("This {} is not active. {who} can activate it.", key.describe())
+            }
             Self::RotatedOut(key) => {
                 format!("The secret of this {} was replaced. Use the new one.", key.describe())
             }
@@ -180,7 +182,7 @@ impl Refusal {
                                         X-Organization-Id may only confirm it."
                 .to_owned(),
             Self::OtherDeployment => "This deployment key opens another deployment. Use a key \
-                                      from Manage Keys of this one."
+                                      of this one."
                 .to_owned(),
             Self::Tier { .. } => "Use a key with a higher tier for this method.".to_owned(),
             Self::KeysUnavailable => {
@@ -193,13 +195,13 @@ impl Refusal {
 fn wrong_kind(sent: &Genuine, takes: Takes) -> String {
     match takes {
         Takes::Platform => format!(
-            "This is a {}; this endpoint takes a platform key, which an administrator finds under \
-             Settings > Platform Settings. A deployment key opens /deployment/api/….",
+            "This is a {}; this endpoint takes a platform key, which an administrator of the \
+             organization makes. A deployment key opens /deployment/api/….",
             sent.describe()
         ),
         Takes::Deployment => format!(
-            "This is a {}; this endpoint takes a deployment key, which is under Manage Keys of the \
-             deployment. A platform key opens /api/v1/unstract/….",
+            "This is a {}; this endpoint takes a deployment key, which an owner of the deployment \
+             makes. A platform key opens /api/v1/unstract/….",
             sent.describe()
         ),
     }

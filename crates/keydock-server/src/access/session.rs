@@ -81,17 +81,12 @@ pub(super) async fn find(app: &App, parts: &Parts, org: Option<&str>) -> Result<
 }
 
 /// Refuses a change that does not carry the token of the session (CONTRACT 1.3).
-///
-/// Forms send the token in a field; a form handler checks that itself with [`csrf_matches`].
 fn confirm_csrf(parts: &Parts, session: &SignedIn) -> Result<()> {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
     refuse_cross_site(&parts.headers)?;
     let header = parts.headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
-    if header.is_none() && is_form(&parts.headers) && parts.uri.path().starts_with("/console") {
-        return Ok(());
-    }
     let Some(sent) = header else {
         return Err(Error::Csrf { detail: "send the csrftoken cookie's value as X-CSRFToken" });
     };
@@ -108,12 +103,6 @@ pub(crate) fn refuse_cross_site(headers: &HeaderMap) -> Result<()> {
         Some(b"cross-site") => Err(Error::Csrf { detail: "the request comes from another site" }),
         _ => Ok(()),
     }
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"))
 }
 
 /// Whether two tokens are the same, in constant time.

@@ -187,14 +187,12 @@ fn malformed(what: &str) -> Error {
 
 fn store_failed(error: blobs::Error) -> Error {
     match error {
-        blobs::Error::Full(_) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "no room for documents");
-            Error::Unavailable {
-                detail: "The server has no room left for documents. Its operator has been told; try \
-                         again later.",
-                retry_after: Duration::from_mins(1),
-            }
-        }
+        blobs::Error::Full(_) => Error::Unavailable {
+            detail: "The server has no room left for documents; the reason is in its log. Try again \
+                     later.",
+            retry_after: Duration::from_mins(1),
+            source: Some(error.into()),
+        },
         error => Error::internal(error),
     }
 }

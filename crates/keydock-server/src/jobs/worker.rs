@@ -187,7 +187,11 @@ impl Held {
     }
 
     async fn complete(&self) -> Result<()> {
-        self.app.write(async |tx| Ok(queue::complete(tx, &self.leased).await?)).await?;
+        let held = self.app.write(async |tx| Ok(queue::complete(tx, &self.leased).await?)).await?;
+        if !held {
+            // Harmless: what a job stores is stored once, whoever comes first.
+            tracing::warn!(job.id = %self.leased.id, "a job was taken over while it was done");
+        }
         Ok(())
     }
 

@@ -8,15 +8,19 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use crate::web::edge::Surface;
+use crate::{
+    config::{InvalidSetting, invalid},
+    web::edge::Surface,
+};
 
 /// Writes logs to standard error, as JSON or for people. `filter` is in the syntax of `RUST_LOG`.
-pub fn start_logging(filter: &str, json: bool) {
+pub fn start_logging(filter: &str, json: bool) -> Result<(), InvalidSetting> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .map_err(|error| invalid("log", format!("{error}; write, for example, info")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, changes nothing.
     let _already_started = if json { log.json().try_init() } else { log.try_init() };
+    Ok(())
 }
 
 const SURFACES: [&str; 4] = ["platform", "deployment", "operations", "console"];

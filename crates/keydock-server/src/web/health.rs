@@ -49,7 +49,8 @@ async fn ready(State(app): State<App>) -> Result<&'static str> {
 }
 
 async fn check(app: &App) -> Result<&'static str> {
-    let unavailable = |detail| Error::Unavailable { detail, retry_after: Duration::from_secs(1) };
+    let unavailable =
+        |detail| Error::Unavailable { detail, retry_after: Duration::from_secs(1), source: None };
     if !app.keyring().is_trusted() {
         return Err(unavailable("The keys could not be read from the database lately."));
     }

@@ -103,8 +103,8 @@ fn describe_refusal(refusal: &Refusal) -> Description {
 pub(super) fn write(error: &Error, asked: &Asked, carrier: Response<Body>) -> Response<Body> {
     let description = describe(error);
     let request_id = asked.id.to_str().unwrap_or_default();
-    if let Error::Internal(source) = error {
-        // The one place where a failure is logged.
+    if let Error::Internal(source) | Error::Unavailable { source: Some(source), .. } = error {
+        // The one place where the failure of a request is logged.
         let source = source.as_ref() as &dyn std::error::Error;
         tracing::error!(request.id = request_id, error = source, "request failed");
     }

@@ -1,6 +1,6 @@
 //! Submitting documents (CONTRACT 5.3).
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use keydock_server::config::Settings;
 use serde_json::{Value, json};
@@ -380,7 +380,7 @@ async fn a_submission_without_the_final_slash_is_the_same() {
 
 #[tokio::test]
 async fn an_organization_has_so_many_executions_at_a_time() {
-    let settings = Settings { org_executions: Some(20), ..Settings::default() };
+    let settings = Settings { org_executions: NonZeroU32::new(20), ..Settings::default() };
     let world = World::with(settings).await;
     // Submissions that were refused took no place.
     for _ in 0..25 {
@@ -408,7 +408,7 @@ async fn an_organization_has_so_many_executions_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_limit_holds_for_submissions_at_the_same_time() {
-    let settings = Settings { org_executions: Some(5), ..Settings::default() };
+    let settings = Settings { org_executions: NonZeroU32::new(5), ..Settings::default() };
     let world = World::with(settings).await;
     let caller = world.caller();
     let submissions = (0..20).map(|n| {
@@ -429,7 +429,7 @@ async fn the_limit_holds_for_submissions_at_the_same_time() {
 
 #[tokio::test]
 async fn the_server_has_so_many_executions_at_a_time() {
-    let settings = Settings { all_executions: Some(1), ..Settings::default() };
+    let settings = Settings { all_executions: NonZeroU32::new(1), ..Settings::default() };
     let world = World::with(settings).await;
     world.accepted(Form::invoice(1)).await;
     assert_eq!(world.submit(Form::invoice(2)).await.status, 429);

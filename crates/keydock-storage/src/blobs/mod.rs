@@ -1,4 +1,4 @@
-//! Documents and results: bytes under an id.
+//! Documents: bytes under an id.
 //!
 //! A blob is written once, as a stream, and is there whole or not at all. Its name is made of ids
 //! of the server ([`BlobId`]); what a client calls a file never becomes a path.

@@ -42,14 +42,20 @@ impl Default for Options {
 const STALE_AFTER: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(url: &str, options: Options) -> Result<Pools, Error> {
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        sqlite(Path::new(path.strip_prefix("//").unwrap_or(path)), options).await
+    if let Some(path) = file_of(url) {
+        sqlite(path, options).await
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         postgres(url, options).await
     } else {
         let reason = "it must start with sqlite: or postgres://".to_owned();
         Err(Error::Address { reason })
     }
+}
+
+/// The file of a database that is one.
+pub(super) fn file_of(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
 }
 
 async fn sqlite(path: &Path, options: Options) -> Result<Pools, Error> {

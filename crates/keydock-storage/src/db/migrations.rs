@@ -1,8 +1,10 @@
 //! Bringing the schema up to date.
 
+use std::path::Path;
+
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::{Db, Error, Pools, args};
+use super::{Db, Error, Pools, args, connect::file_of};
 
 /// Embedded when the crate is built: one folder for both databases.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -65,15 +67,29 @@ impl Db {
             .await?;
         match applied.last() {
             Some(&found) if found > newest() => Err(newer(found)),
-            _ => Ok(MIGRATOR
-                .iter()
-                .filter(|migration| !applied.contains(&migration.version))
-                .map(|migration| {
-                    format!("{:04}_{}", migration.version, migration.description.replace(' ', "_"))
-                })
-                .collect()),
+            _ => Ok(names(&applied)),
         }
     }
+
+    /// Whether there is something to connect to: the file, or a server, which is not asked.
+    pub fn is_there(url: &str) -> bool {
+        file_of(url).is_none_or(Path::exists)
+    }
+
+    /// The names of all migrations, in order: what is pending where there is no database yet.
+    pub fn all_migrations() -> Vec<String> {
+        names(&[])
+    }
+}
+
+fn names(without: &[i64]) -> Vec<String> {
+    MIGRATOR
+        .iter()
+        .filter(|migration| !without.contains(&migration.version))
+        .map(|migration| {
+            format!("{:04}_{}", migration.version, migration.description.replace(' ', "_"))
+        })
+        .collect()
 }
 
 fn newest() -> i64 {

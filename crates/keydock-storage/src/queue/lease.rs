@@ -134,9 +134,10 @@ pub async fn heartbeat(db: &Db, leased: &Leased, lease_for: Duration) -> Result<
     Ok(kept.await?.value == 1)
 }
 
-/// Ends a job as done, in the transaction that stores its result.
+/// Ends a job as done.
 ///
-/// `false` if it is no longer held: roll back, the result belongs to somebody else.
+/// `false` if it is no longer held: another worker has it, and a transaction that also stores a
+/// result must be rolled back.
 pub async fn complete(tx: &mut Tx, leased: &Leased) -> Result<bool, Error> {
     let sql = "DELETE FROM jobs WHERE id = $1 AND lease_token = $2";
     Ok(tx.execute(sql, args![leased.id, &leased.token]).await? == 1)

@@ -3,12 +3,11 @@
 //! A job is enqueued in the transaction that makes it necessary, so neither exists without the
 //! other. A worker takes it on a *lease*: for as long as the lease is renewed by [`heartbeat`],
 //! nobody else gets the job; when the worker vanishes, the lease ends and the job is due again.
-//! [`complete`] runs in the transaction that stores the result and says whether the lease still
-//! stood, so a result counts once.
+//! [`complete`] says whether the lease still stood.
 //!
 //! **Every job may run twice.** A worker that was slow or cut off may still be at it while another
-//! one has taken over. What it does to the outside must bear repeating, and what it stores must be
-//! stored in the transaction of [`complete`], rolled back when that answers `false`.
+//! one has taken over. What it does must bear repeating: a result is stored only where none is yet,
+//! or in the transaction of [`complete`], rolled back when that answers `false`.
 //!
 //! A job ends in one of two ways: [`complete`] deletes it, or [`fail`] declares it dead after its
 //! last attempt, in the transaction in which the caller tells whoever waits. If the workers of all

@@ -6,6 +6,7 @@ use clap::Args;
 use keydock_core::workflows::Definition;
 use keydock_engine::sandbox::{Limits, Sandbox};
 use keydock_server::{bootstrap, config::Config};
+use keydock_storage::db::Db;
 use serde_json::{Value, json};
 
 use super::{Ended, Failure, Output, Result, settings::ServerSettings};
@@ -46,12 +47,8 @@ impl State {
 impl Doctor {
     pub(super) async fn run(self, output: &Output) -> Result<()> {
         let config = self.settings.check()?;
-        let mut findings = vec![
-            folder(&config.data),
-            pepper(&config),
-            credentials(&config.credentials_file()),
-            transport(&config),
-        ];
+        let mut findings =
+            vec![folder(&config.data), credentials(&config.credentials_file()), transport(&config)];
         findings.extend(database(&config).await);
         findings.push(reading().await);
         let rows: Vec<Value> = findings.iter().map(Finding::row).collect();
@@ -87,11 +84,18 @@ fn folder(path: &Path) -> Finding {
     }
 }
 
-fn pepper(config: &Config) -> Finding {
+async fn pepper(config: &Config, db: Option<&Db>) -> Finding {
     let what = "pepper";
     let path = &config.pepper_file;
+    match bootstrap::check_pepper(config, db).await {
+        Ok(true) => {}
+        Ok(false) => {
+            return Finding::new(what, State::Worth, format!("{} will be made", path.display()));
+        }
+        Err(error) => return Finding::new(what, State::Bad, error.to_string()),
+    }
     let Ok(found) = std::fs::metadata(path) else {
-        return Finding::new(what, State::Worth, format!("{} will be made", path.display()));
+        return Finding::new(what, State::Bad, format!("{} is gone", path.display()));
     };
     if found.permissions().mode() & 0o077 != 0 {
         let words = format!("others can read it: chmod 600 {}", path.display());
@@ -133,11 +137,12 @@ fn transport(config: &Config) -> Finding {
 }
 
 async fn database(config: &Config) -> Vec<Finding> {
-    if config.database.starts_with("sqlite:") && !config.data.exists() {
-        return vec![Finding::new("database", State::Worth, "will be made")];
-    }
-    let db = match bootstrap::connect(config).await {
-        Ok(db) => db,
+    let db = match bootstrap::connect_existing(config).await {
+        Ok(Some(db)) => db,
+        Ok(None) => {
+            let database = Finding::new("database", State::Worth, "will be made");
+            return vec![database, pepper(config, None).await];
+        }
         Err(error) => return vec![Finding::new("database", State::Bad, error.to_string())],
     };
     let reached = match db.ping().await {
@@ -152,8 +157,9 @@ async fn database(config: &Config) -> Vec<Finding> {
         }
         Err(error) => Finding::new("schema", State::Bad, error.to_string()),
     };
+    let pepper = pepper(config, Some(&db)).await;
     db.close().await;
-    vec![reached, schema]
+    vec![reached, schema, pepper]
 }
 
 /// Reads a small document in the confined child, as the server would.

@@ -35,7 +35,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
-        telemetry::start_logging(&self.log, self.log_json);
+        telemetry::start_logging(&self.log, self.log_json)?;
         let config = self.settings.check()?;
         let sandbox = sandbox(&config)?;
         // Bound before anything is made, so that a port in use changes nothing.
@@ -61,6 +61,9 @@ async fn serve(app: App, listener: TcpListener) -> Result<()> {
     let stop = CancellationToken::new();
     let work = jobs::start(app.clone(), stop.clone());
     let service = web::edge(&app, app.router());
+    if !listener.local_addr()?.ip().is_loopback() && !app.config().is_secure() {
+        tracing::warn!("keys and passwords travel in clear: put TLS in front and set public_url");
+    }
     tracing::info!(address = %listener.local_addr()?, keys = app.keyring().len(), "ready");
     web::serve::serve(listener, service, ended()?).await;
     stop.cancel();
