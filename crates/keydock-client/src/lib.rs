@@ -86,7 +86,7 @@ impl Client {
     }
 
     /// Whose platform key this is.
-    pub async fn whoami(&self) -> Result<WhoAmI> {
+    pub async fn whoami(&self) -> Result<WhoAmI<'static>> {
         self.get("/api/v1/unstract/whoami/").await
     }
 

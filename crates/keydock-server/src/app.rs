@@ -1,6 +1,6 @@
 //! The application: its state and its routes.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use keydock_core::secret::Pepper;
@@ -18,7 +18,7 @@ use crate::{
         keyring::Keyring,
         passwords::Passwords,
         secrets::Minting,
-        throttle::{Guesses, Throttle},
+        throttle::{Guesses, SignIns},
     },
     config::Config,
     console, deployment_keys, deployments, executions,
@@ -41,7 +41,7 @@ struct Inner {
     keyring: Keyring,
     passwords: Passwords,
     guesses: Guesses,
-    sign_ins: Throttle<String>,
+    sign_ins: SignIns,
     sandbox: Sandbox,
     completions: Completions,
     work: tokio::sync::Notify,
@@ -63,9 +63,6 @@ pub struct Parts {
     pub sandbox: Sandbox,
 }
 
-/// Sign-ins that may be tried before an address or a name is told to wait.
-const SIGN_INS: NonZeroU32 = NonZeroU32::new(10).expect("ten is not zero");
-
 impl App {
     /// An application on these parts.
     pub fn new(parts: Parts) -> Result<Self> {
@@ -73,7 +70,7 @@ impl App {
         let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
         Ok(Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
-            sign_ins: Throttle::new(SIGN_INS, Duration::from_mins(5)),
+            sign_ins: SignIns::new(),
             config,
             db,
             blobs,
@@ -127,8 +124,8 @@ impl App {
         &self.0.guesses
     }
 
-    /// Counts sign-ins by address and by name.
-    pub fn sign_ins(&self) -> &Throttle<String> {
+    /// Counts sign-ins that failed.
+    pub fn sign_ins(&self) -> &SignIns {
         &self.0.sign_ins
     }
 
@@ -155,12 +152,26 @@ impl App {
     /// Runs `work` in one transaction, and lets its effects on this node take place before
     /// returning: a key that was revoked no longer works, and workers know of new work.
     pub async fn write<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T>) -> Result<T> {
-        let committed = self.db().write(work).await.inspect_err(stop_if_not_durable)?;
-        if committed.topics.contains(changes::TOPIC) {
-            self.keyring().catch_up(self.db()).await?;
-        }
+        let committed = self
+            .db()
+            .write(async |tx| {
+                let value = work(tx).await?;
+                changes::write_down(tx).await?;
+                Ok::<_, Error>(value)
+            })
+            .await
+            .inspect_err(stop_if_not_durable)?;
         if committed.topics.contains(jobs::TOPIC) {
             self.work().notify_waiters();
+        }
+        if committed.topics.contains(changes::TOPIC)
+            && let Err(error) = self.keyring().catch_up(self.db()).await
+        {
+            // What was done is done, and the answer may hold the only copy of a secret. What this
+            // node knows of keys is now too old: it refuses all of them until it has read them.
+            self.keyring().distrust();
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "keys were changed and cannot be read again yet");
         }
         Ok(committed.value)
     }

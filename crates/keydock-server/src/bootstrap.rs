@@ -123,6 +123,8 @@ async fn pepper(config: &Config, db: &Db) -> Result<Pepper, StartError> {
     };
     if known.is_none() {
         remember(db, &check_of(&pepper)).await?;
+        // Of two nodes that start together, the other one may have been faster.
+        find_pepper(config, known_pepper(db).await?.as_deref())?;
     }
     Ok(pepper)
 }
@@ -165,7 +167,8 @@ async fn known_pepper(db: &Db) -> Result<Option<String>, StartError> {
 
 async fn remember(db: &Db, check: &str) -> Result<(), StartError> {
     db.write(async |tx| {
-        let sql = "INSERT INTO settings (name, value) VALUES ('pepper_check', $1)";
+        let sql = "INSERT INTO settings (name, value) VALUES ('pepper_check', $1)
+                   ON CONFLICT (name) DO NOTHING";
         tx.execute(sql, args![check]).await
     })
     .await?;
@@ -208,7 +211,11 @@ fn write_secret_file(path: &Path, text: &str) -> Result<(), StartError> {
         .open(&temporary)
         .map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)
+    fs::rename(&temporary, path).map_err(failed)?;
+    // The name is as durable as the content only once the folder is.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// What was made at the first start.
@@ -270,11 +277,12 @@ fn email(name: &str) -> Result<Email, StartError> {
 
 /// None if another node was faster.
 async fn found(tx: &mut Tx, app: &App, new_user: NewUser) -> Result<Option<Founded>, Error> {
-    // Counting users is also the lock that two nodes starting together meet at.
-    let owner = users::create(tx, new_user).await?;
+    // Two nodes that start together meet here: the second one waits, then finds an organization.
+    organizations::lock_founding(tx).await?;
     if organizations::count(tx).await? > 0 {
         return Ok(None);
     }
+    let owner = users::create(tx, new_user).await?;
     let config = app.config();
     let title: keydock_core::text::OrgTitle =
         config.first_org.as_str().parse().map_err(Error::internal)?;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// The settings of a server, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The folder of everything that is kept.
     pub data: PathBuf,
@@ -67,7 +67,7 @@ impl std::fmt::Debug for FirstAdmin {
 /// The settings as they are written: every one may be left out.
 ///
 /// In `keydock.toml` under these names, in the environment as `KEYDOCK_…` in capitals.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each has the meaning of its namesake in Config")]
 pub struct Settings {
@@ -108,7 +108,12 @@ pub(crate) fn invalid(setting: &'static str, reason: impl Into<String>) -> Inval
 impl Settings {
     /// Reads `keydock.toml`.
     pub fn from_toml(text: &str) -> Result<Self, InvalidSetting> {
-        toml::from_str(text).map_err(|error| invalid("keydock.toml", error.to_string()))
+        // Not the error whole: it shows the line, which may hold a password.
+        toml::from_str(text).map_err(|error| {
+            let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+            let line = before.matches('\n').count() + 1;
+            invalid("keydock.toml", format!("line {line}: {}", error.message()))
+        })
     }
 
     /// These settings, and those of `weaker` where these have none.
@@ -243,6 +248,19 @@ fn check_proxies(texts: Vec<String>) -> Result<Vec<IpNet>, InvalidSetting> {
         })
     };
     texts.into_iter().map(parse).collect()
+}
+
+/// Not more, since both may hold passwords: of the administrator, of the database.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").field("data", &self.data).finish_non_exhaustive()
+    }
 }
 
 impl Config {

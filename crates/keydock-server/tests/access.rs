@@ -4,14 +4,14 @@
 
 mod harness;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Instant};
 
 use axum::{
     body::Body,
     http::{Method, Request, header},
 };
 use harness::{Answer, Client, ORG, TestApp};
-use keydock_server::config::Settings;
+use keydock_server::{access::keyring::Use, config::Settings};
 use serde_json::json;
 
 const WHOAMI: &str = "/api/v1/unstract/whoami/";
@@ -306,6 +306,10 @@ async fn a_head_is_a_get_without_its_body() {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, ""));
 }
 
+fn used_now(app: &TestApp) -> Use {
+    Use { at: app.app.db().clock().now(), instant: Instant::now(), ip: [127, 0, 0, 1].into() }
+}
+
 /// Proves VER-05 for a node that lost touch with its database: it stops trusting what it knows.
 #[tokio::test]
 async fn a_node_that_never_read_the_keys_refuses_all() {
@@ -316,10 +320,10 @@ async fn a_node_that_never_read_the_keys_refuses_all() {
         .app
         .pepper()
         .digest(&keydock_core::secret::SecretKey::parse(&app.platform_key).unwrap());
-    let refused = fresh.verify(&digest, app.app.db().clock().now()).unwrap_err();
+    let refused = fresh.verify(&digest, &used_now(&app)).unwrap_err();
     assert_eq!(refused.code(), "keys_unavailable");
     fresh.catch_up(app.app.db()).await.unwrap();
-    assert!(fresh.verify(&digest, app.app.db().clock().now()).is_ok());
+    assert!(fresh.verify(&digest, &used_now(&app)).is_ok());
 }
 
 /// Proves VER-05 between nodes: another node that reads the log knows of every change.
@@ -331,7 +335,7 @@ async fn another_node_learns_of_changes_from_the_log() {
     other.catch_up(app.app.db()).await.unwrap();
     let digest =
         |key: &str| app.app.pepper().digest(&keydock_core::secret::SecretKey::parse(key).unwrap());
-    let works = |key: &str| other.verify(&digest(key), app.app.db().clock().now()).is_ok();
+    let works = |key: &str| other.verify(&digest(key), &used_now(&app)).is_ok();
     assert!(works(&app.platform_key));
 
     let second = admin.post(KEYS, json!({"is_active": true})).await;
@@ -347,4 +351,71 @@ async fn another_node_learns_of_changes_from_the_log() {
     other.catch_up(app.app.db()).await.unwrap();
     assert!(!works(refreshed.body["key"].as_str().unwrap()));
     assert_eq!(other.len(), app.app.keyring().len());
+}
+
+/// Proves VER-05 for a request whose body is long in coming: what was permitted when it began has to
+/// be permitted when it ends.
+#[tokio::test]
+async fn who_is_shut_out_while_the_body_comes_changes_nothing() {
+    const WORKFLOWS: &str = "/api/v1/unstract/mock_org/workflow/";
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let id = admin.get(KEYS).await.body[0]["id"].as_str().unwrap().to_owned();
+    let slow = |name: &'static str| {
+        let body = futures_util::stream::once(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+            Ok::<_, std::io::Error>(json!({"workflow_name": name}).to_string())
+        });
+        Request::post(WORKFLOWS)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from_stream(body))
+            .unwrap()
+    };
+    let key = app.platform();
+    assert_eq!(key.request(slow("in time")).await.status, 201, "to be slow is no crime");
+
+    let (late, refreshed) = tokio::join!(key.request(slow("late")), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        admin.put(KEYS, json!({"id": id})).await
+    });
+    assert_eq!((refreshed.status.as_u16(), late.code()), (201, "key_rotated_out"), "{}", late.text);
+
+    let uma = app.member("uma@test.example", "admin").await;
+    let (late, removed) = tokio::join!(uma.request(slow("later")), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        admin.send(Method::DELETE, USERS, Some(json!({"emails": ["uma@test.example"]}))).await
+    });
+    assert_eq!((removed.status.as_u16(), late.status.as_u16()), (200, 403), "{}", late.text);
+    assert_eq!(admin.get(WORKFLOWS).await.body.as_array().unwrap().len(), 1);
+}
+
+/// Proves VER-04: a key that was taken for an identifier does not get into the log.
+#[test]
+fn a_key_in_the_path_is_not_logged() {
+    #[derive(Clone, Default)]
+    struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let app = TestApp::start().await;
+            let path = format!("{KEYS}{}/", app.platform_key);
+            let answer = app.admin().await.send(Method::DELETE, &path, None).await;
+            assert_eq!(answer.status, 404);
+            let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(log.contains("/platform/keys/[key]/"), "{log}");
+            assert!(!log.contains(&app.platform_key), "{log}");
+        });
+    });
 }

@@ -246,7 +246,7 @@ async fn rotating_replaces_the_secret_at_once_or_after_a_while() {
     assert_eq!(second.header("cache-control"), "no-store");
     assert_eq!((&second.body["id"], &second.body["version"]), (&json!(first.id), &json!(2)));
     let second_secret = second.body["api_key"].as_str().unwrap();
-    assert_eq!(opens(&app, &first.secret).await, shut("key_unknown"));
+    assert_eq!(opens(&app, &first.secret).await, shut("key_rotated_out"));
     assert_eq!(opens(&app, second_secret).await, opened());
 
     let third = admin.post(&rotate, json!({"grace_seconds": 60})).await;
@@ -291,6 +291,10 @@ async fn of_many_rotations_at_once_one_secret_is_left() {
         assert_eq!(versions, (2..10).map(|nth| json!(8 * round + nth)).collect::<Vec<_>>());
         let last = rotated.pop().unwrap();
         assert_eq!(opens(&app, last.body["api_key"].as_str().unwrap()).await, opened());
+        // The one that was replaced last is remembered, so that its holder is told what happened.
+        let before = rotated.pop().unwrap();
+        let secret = before.body["api_key"].as_str().unwrap();
+        assert_eq!(opens(&app, secret).await, shut("key_rotated_out"));
         for answer in rotated {
             let secret = answer.body["api_key"].as_str().unwrap();
             assert_eq!(

@@ -1,5 +1,7 @@
 //! The two platform keys of an organization (CONTRACT 2.2).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -132,15 +134,15 @@ pub struct PlatformKeyMatch {
 
 /// The identity of a key (CONTRACT 3.7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct WhoAmI {
+pub struct WhoAmI<'a> {
     /// The organization's name in URLs.
-    pub organization_id: String,
+    pub organization_id: Cow<'a, str>,
     /// Its name on pages.
-    pub organization_name: String,
+    pub organization_name: Cow<'a, str>,
     /// `read`, `read_write` or `full_access`.
-    pub permission: String,
+    pub permission: Cow<'a, str>,
     /// What people call the key.
-    pub key_name: String,
+    pub key_name: Cow<'a, str>,
 }
 
 impl std::fmt::Debug for GeneratedPlatformKey {

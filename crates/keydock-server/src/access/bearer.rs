@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, header, request::Parts};
+use axum::http::{HeaderMap, Method, Uri, header};
 use keydock_core::{
     organizations::OrgName,
     role::Tier,
@@ -11,9 +11,13 @@ use keydock_core::{
 
 use super::{
     Refusal, Takes,
-    keyring::{Opens, OrgFacts, Verified},
+    keyring::{Opens, OrgFacts, Use, Verified},
+    throttle::network,
 };
-use crate::{App, Error, Result, web::client_address};
+use crate::{
+    App, Error, Result,
+    web::{Head, client_address},
+};
 
 const ORGANIZATION: &str = "x-organization-id";
 
@@ -59,26 +63,24 @@ pub struct BearerPresented {
 impl App {
     /// Verifies a token. An unknown one counts against the address that sent it; a genuine one,
     /// whatever its state, never does (VER-07).
-    pub(crate) fn verify_token(&self, token: &str, parts: &Parts) -> Result<BearerPresented> {
-        let ip = client_address(parts, self.config());
-        match self.verify(token, ip) {
+    pub(crate) fn verify_token(&self, token: &str, head: Head<'_>) -> Result<BearerPresented> {
+        let ip = client_address(head, self.config());
+        let at = self.db().clock().now();
+        match self.verify(token, Use { at, instant: head.arrived_at(), ip }) {
             Ok(verified) => Ok(BearerPresented { verified, ip }),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
                 .guesses()
-                .count(&ip)
+                .count(&network(ip))
                 .map_or(refusal, |retry_after| Refusal::Guessing { retry_after })
                 .into()),
             Err(refusal) => Err(refusal.into()),
         }
     }
 
-    fn verify(&self, token: &str, ip: IpAddr) -> Result<Verified, Refusal> {
+    fn verify(&self, token: &str, used: Use) -> Result<Verified, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
         let digest: KeyDigest = self.pepper().digest(&secret);
-        let now = self.db().clock().now();
-        let verified = self.keyring().verify(&digest, now)?;
-        self.keyring().note_use(&digest, now, ip);
-        Ok(verified)
+        self.keyring().verify(&digest, &used)
     }
 }
 
@@ -124,9 +126,9 @@ pub(super) fn confirm_tier(tier: Tier, method: &Method) -> Result<(), Refusal> {
 }
 
 /// Refuses a key in the query of the URL, where proxies and logs would keep it (VER-04).
-pub(crate) fn refuse_key_in_url(parts: &Parts) -> Result<(), Refusal> {
+pub(crate) fn refuse_key_in_url(uri: &Uri) -> Result<(), Refusal> {
     const NAMES: [&str; 6] = ["access_token", "api_key", "apikey", "key", "token", "authorization"];
-    let Some(query) = parts.uri.query() else { return Ok(()) };
+    let Some(query) = uri.query() else { return Ok(()) };
     let names_a_key = query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = value.trim_start_matches("Bearer%20").trim_start_matches("Bearer+");

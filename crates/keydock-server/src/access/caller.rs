@@ -13,14 +13,14 @@ use keydock_core::{
 };
 
 use super::{
-    Presented, Refusal,
+    Again, Presented, Refusal,
     bearer::{self, confirm_header, confirm_tier, organization_key},
     keyring::OrgFacts,
     session::{self, Membership, SignedIn},
 };
 use crate::{
     App, Error, Result,
-    web::{client_address, request_id},
+    web::{Head, client_address, request_id},
 };
 
 /// Who does something, for the audit log.
@@ -121,9 +121,9 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        bearer::refuse_key_in_url(parts)?;
-        let request_id = request_id(&parts.headers).to_owned();
-        Ok(Self { request_id, ip: client_address(parts, app.config()) })
+        bearer::refuse_key_in_url(&parts.uri)?;
+        let request_id = request_id(parts).to_owned();
+        Ok(Self { request_id, ip: client_address(Head::of(parts), app.config()) })
     }
 }
 
@@ -187,7 +187,8 @@ impl FromRequestParts<App> for Member {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        bearer::refuse_key_in_url(parts)?;
+        bearer::refuse_key_in_url(&parts.uri)?;
+        Again::note::<Self>(parts);
         match Presented::in_headers(&parts.headers)? {
             Presented::Token(token) => by_key(token, parts, app),
             Presented::Nothing | Presented::NotAKey => by_session(parts, app).await,
@@ -197,7 +198,7 @@ impl FromRequestParts<App> for Member {
 
 fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
     // The token borrows from the parts, which the path extractor wants to itself.
-    let presented = app.verify_token(token, parts)?;
+    let presented = app.verify_token(token, Head::of(parts))?;
     let key_name = organization_key(&presented.verified)?;
     let org = &presented.verified.org;
     if !path_names(parts, org.name.as_str()) {
@@ -209,7 +210,7 @@ fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
     let caller = Caller {
         org: Arc::clone(org),
         actor: Actor::PlatformKey { id, name: Arc::clone(key_name) },
-        request_id: request_id(&parts.headers).to_owned(),
+        request_id: request_id(parts).to_owned(),
         ip: Some(presented.ip),
     };
     Ok(Member { caller, role: Role::User })
@@ -230,8 +231,8 @@ async fn by_session(parts: &mut Parts, app: &App) -> Result<Member> {
     let caller = Caller {
         org: Arc::new(OrgFacts { number: org, name, title }),
         actor: Actor::Person { user: signed_in.user, email: signed_in.email },
-        request_id: request_id(&parts.headers).to_owned(),
-        ip: Some(client_address(parts, app.config())),
+        request_id: request_id(parts).to_owned(),
+        ip: Some(client_address(Head::of(parts), app.config())),
     };
     confirm_header(&parts.headers, &caller.org)?;
     Ok(Member { caller, role })
@@ -252,7 +253,8 @@ fn path_names(parts: &Parts, name: &str) -> bool {
 }
 
 async fn path_org(parts: &mut Parts, app: &App) -> Result<String> {
-    let params = RawPathParams::from_request_parts(parts, app).await.map_err(Error::internal)?;
+    let params = RawPathParams::from_request_parts(parts, app).await;
+    let params = params.map_err(|_| Error::NotFound { what: "Object" })?;
     let org = params.iter().find(|(name, _)| *name == "org").map(|(_, org)| org.to_owned());
     org.ok_or_else(|| Error::internal("this route names no organization"))
 }
@@ -262,6 +264,7 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let member = Member::from_request_parts(parts, app).await?;
+        Again::note::<Self>(parts);
         if member.role == Role::Admin {
             return Ok(Self(member.caller));
         }
@@ -334,10 +337,16 @@ impl FromRequestParts<App> for Person {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        bearer::refuse_key_in_url(parts)?;
+        bearer::refuse_key_in_url(&parts.uri)?;
+        if let Presented::Token(token) = Presented::in_headers(&parts.headers)? {
+            // A key is judged as a key, whatever cookie comes with it; and none is a person.
+            app.verify_token(token, Head::of(parts))?;
+            return Err(Refusal::Anonymous.into());
+        }
+        Again::note::<Self>(parts);
         let signed_in = session::find(app, parts, None).await?.ok_or(Refusal::Anonymous)?;
-        let request_id = request_id(&parts.headers).to_owned();
-        Ok(Self { signed_in, request_id, ip: client_address(parts, app.config()) })
+        let request_id = request_id(parts).to_owned();
+        Ok(Self { signed_in, request_id, ip: client_address(Head::of(parts), app.config()) })
     }
 }
 
@@ -359,6 +368,7 @@ impl FromRequestParts<App> for InstanceAdmin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let person = Person::from_request_parts(parts, app).await?;
+        Again::note::<Self>(parts);
         if person.must_change_password() {
             return Err(must_change_password());
         }
@@ -392,18 +402,25 @@ impl fmt::Debug for KeyHolder {
     }
 }
 
+impl KeyHolder {
+    /// The holder of the key in the head of a request.
+    pub(crate) fn of(head: Head<'_>, app: &App) -> Result<Self> {
+        bearer::refuse_key_in_url(head.uri)?;
+        let Presented::Token(token) = Presented::in_headers(head.headers)? else {
+            return Err(Refusal::Anonymous.into());
+        };
+        let verified = app.verify_token(token, head)?.verified;
+        let key_name = Arc::clone(organization_key(&verified)?);
+        confirm_header(head.headers, &verified.org)?;
+        Ok(Self { org: verified.org, key_name })
+    }
+}
+
 impl FromRequestParts<App> for KeyHolder {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        bearer::refuse_key_in_url(parts)?;
-        let Presented::Token(token) = Presented::in_headers(&parts.headers)? else {
-            return Err(Refusal::Anonymous.into());
-        };
-        let verified = app.verify_token(token, parts)?.verified;
-        let key_name = Arc::clone(organization_key(&verified)?);
-        confirm_header(&parts.headers, &verified.org)?;
-        Ok(Self { org: verified.org, key_name })
+        Self::of(Head::of(parts), app)
     }
 }
 

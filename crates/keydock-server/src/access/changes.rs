@@ -20,13 +20,20 @@ pub(super) struct Change {
     pub(super) digest: KeyDigest,
 }
 
-/// Writes down that what is true of a secret is about to change with this transaction.
-pub async fn record(tx: &mut Tx, digest: &KeyDigest) -> Result<()> {
-    // The counter is a row that stays locked until the commit: numbers come in the order of commits.
-    let seq = tx.next_in("key_changes").await?;
-    let sql = "INSERT INTO key_changes (seq, digest, at) VALUES ($1, $2, $3)";
-    tx.execute(sql, args![seq, digest.to_hex(), tx.now()]).await?;
-    tx.announce(TOPIC);
+/// Notes that what is true of a secret changes with this transaction.
+pub fn record(tx: &mut Tx, digest: &KeyDigest) {
+    tx.announce_about(TOPIC, digest.to_hex());
+}
+
+/// Writes down what was noted, as the last step of a transaction: the counter is a row that stays
+/// locked until the commit, so that numbers come in the order of commits, and nobody who holds it
+/// waits for anything else.
+pub(crate) async fn write_down(tx: &mut Tx) -> Result<()> {
+    for digest in tx.take_notes(TOPIC) {
+        let seq = tx.next_in("key_changes").await?;
+        let sql = "INSERT INTO key_changes (seq, digest, at) VALUES ($1, $2, $3)";
+        tx.execute(sql, args![seq, digest, tx.now()]).await?;
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -24,7 +24,10 @@ use keydock_core::{
 use keydock_storage::db::{Db, Tx};
 use papaya::HashMap;
 
-use super::{Genuine, Refusal, changes, usage::Usage};
+use super::{
+    Genuine, Refusal, changes,
+    usage::{Mark, Usage, Used},
+};
 use crate::{Error, Result, deployment_keys, platform_keys};
 
 /// For how long a ring that lost touch with the database is still believed (VER-05).
@@ -98,8 +101,19 @@ pub struct Verified {
     pub opens: Opens,
 }
 
+/// A use of a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// When it was used, as it is written down.
+    pub at: Timestamp,
+    /// The same by a clock that nobody sets.
+    pub instant: Instant,
+    /// Where from.
+    pub ip: IpAddr,
+}
+
 /// Half of a digest: enough that no two of any number of keys ever meet, and half the memory.
-type Tag = [u8; 16];
+pub(super) type Tag = [u8; 16];
 
 #[derive(Debug)]
 struct Held {
@@ -107,8 +121,7 @@ struct Held {
     org: Arc<OrgFacts>,
     opens: Opens,
     standing: Standing,
-    uses: AtomicU32,
-    last_second: AtomicU32,
+    mark: Mark,
 }
 
 /// The keys that this node knows.
@@ -142,13 +155,23 @@ impl Default for Keyring {
 impl Keyring {
     /// Whether every key has been read, and recently enough.
     pub fn is_trusted(&self) -> bool {
-        let read_at = self.read_at.load(Ordering::Relaxed);
-        let trust = i64::try_from(TRUST.as_millis()).unwrap_or(i64::MAX);
-        self.complete.load(Ordering::Acquire) && self.elapsed() - read_at <= trust
+        self.is_trusted_at(Instant::now())
     }
 
-    fn elapsed(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    fn is_trusted_at(&self, instant: Instant) -> bool {
+        let read_at = self.read_at.load(Ordering::Relaxed);
+        let trust = i64::try_from(TRUST.as_millis()).unwrap_or(i64::MAX);
+        self.complete.load(Ordering::Acquire) && self.millis_at(instant) - read_at <= trust
+    }
+
+    /// Trusts nothing until every key has been read again.
+    pub(crate) fn distrust(&self) {
+        self.complete.store(false, Ordering::Release);
+    }
+
+    fn millis_at(&self, instant: Instant) -> i64 {
+        let since = instant.saturating_duration_since(self.started);
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// How many secrets are known.
@@ -161,16 +184,21 @@ impl Keyring {
         self.held.is_empty()
     }
 
+    /// Whether this is the digest of a secret that works, or did.
+    pub(crate) fn knows(&self, digest: &KeyDigest) -> bool {
+        self.held.pin().contains_key(&tag(digest))
+    }
+
     /// What is remembered of the uses of keys until it is written down.
     pub fn usage(&self) -> &Usage {
         &self.usage
     }
 
-    /// Finds the key whose secret has this digest.
+    /// Finds the key whose secret has this digest, and marks that it was used.
     ///
-    /// Takes no lock, allocates nothing and asks no database.
-    pub fn verify(&self, digest: &KeyDigest, now: Timestamp) -> Result<Verified, Refusal> {
-        if !self.is_trusted() {
+    /// Takes no lock but for the first use in a minute, allocates nothing and asks no database.
+    pub fn verify(&self, digest: &KeyDigest, used: &Use) -> Result<Verified, Refusal> {
+        if !self.is_trusted_at(used.instant) {
             return Err(Refusal::KeysUnavailable);
         }
         let held = self.held.pin();
@@ -178,28 +206,37 @@ impl Keyring {
         let active = match found.standing {
             Standing::Active => true,
             Standing::Inactive => false,
-            Standing::Replaced { until, .. } if now >= until => {
+            Standing::Replaced { until, .. } if used.at >= until => {
                 return Err(Refusal::RotatedOut(found.genuine()));
             }
             Standing::Replaced { active, .. } => active,
         };
-        if active { Ok(found.verified()) } else { Err(Refusal::Inactive(found.genuine())) }
-    }
-
-    /// Remembers that a key was used, cheaply: more than its count only once a second.
-    pub fn note_use(&self, digest: &KeyDigest, now: Timestamp, ip: IpAddr) {
-        let held = self.held.pin();
-        let Some(found) = held.get(&tag(digest)) else { return };
-        found.uses.fetch_add(1, Ordering::Relaxed);
-        let second = u32::try_from(now.as_seconds()).unwrap_or(u32::MAX);
-        if found.last_second.swap(second, Ordering::Relaxed) != second {
-            self.usage.note(found.key, found.kind(), tag(digest), now, ip);
+        if !active {
+            return Err(Refusal::Inactive(found.genuine()));
         }
+        if found.mark.add(used) {
+            self.usage.note(tag(digest), used.at);
+        }
+        Ok(found.verified())
     }
 
-    /// The uses of a secret since this was last asked.
-    pub(super) fn take_uses(&self, tag: &Tag) -> u32 {
-        self.held.pin().get(tag).map_or(0, |held| held.uses.swap(0, Ordering::Relaxed))
+    /// The uses of a secret, as `take` finds them.
+    pub(super) fn marked(
+        &self,
+        tag: &Tag,
+        take: impl FnOnce(&Mark) -> Option<(Timestamp, IpAddr, u32)>,
+    ) -> Option<Used> {
+        let held = self.held.pin();
+        let found = held.get(tag)?;
+        let (at, ip, count) = take(&found.mark)?;
+        Some(Used { key: found.key, kind: found.opens.kind(), at, ip, count })
+    }
+
+    /// Has the marks of a secret changed.
+    pub(super) fn give_back(&self, tag: &Tag, give: impl FnOnce(&Mark)) {
+        if let Some(found) = self.held.pin().get(tag) {
+            give(&found.mark);
+        }
     }
 
     /// Reads every key, or, once that is done, the changes since.
@@ -207,7 +244,7 @@ impl Keyring {
     /// Returning means that each change committed before the call is in effect on this node.
     pub async fn catch_up(&self, db: &Db) -> Result<()> {
         let _one_at_a_time = self.catching_up.lock().await;
-        let asked_at = self.elapsed();
+        let asked_at = self.millis_at(Instant::now());
         let is_complete = self.complete.load(Ordering::Acquire);
         if !is_complete || !db.read(async |tx| self.read_changes(tx).await).await? {
             self.read_all(db).await?;
@@ -287,16 +324,16 @@ impl Keyring {
 
     fn hold(&self, entry: Entry) {
         let tag = tag(&entry.digest);
-        let uses = self.take_uses(&tag);
+        let pinned = self.held.pin();
+        let mark = pinned.get(&tag).map_or_else(Mark::default, |before| before.mark.moved());
         let held = Held {
             key: entry.key,
             org: entry.org,
             opens: entry.opens,
             standing: entry.standing,
-            uses: AtomicU32::new(uses),
-            last_second: AtomicU32::new(0),
+            mark,
         };
-        self.held.pin().insert(tag, held);
+        pinned.insert(tag, held);
     }
 }
 
@@ -321,10 +358,6 @@ impl Orgs {
 }
 
 impl Held {
-    fn kind(&self) -> KeyKind {
-        self.opens.kind()
-    }
-
     fn verified(&self) -> Verified {
         Verified { key: self.key, org: Arc::clone(&self.org), opens: self.opens.clone() }
     }

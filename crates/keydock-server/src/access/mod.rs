@@ -10,8 +10,9 @@
 //! - [`KeyHolder`]: the holder of a key of a whole organization, where the URL names none.
 //!
 //! The organization comes from the proof, never from the request. The role is as of the start of
-//! the request.
+//! the request, or, if its body was long in coming, of its end.
 
+mod again;
 mod bearer;
 mod caller;
 pub mod changes;
@@ -23,14 +24,15 @@ mod session;
 pub mod throttle;
 pub mod usage;
 
+pub(crate) use self::{
+    again::{Again, still_permitted},
+    bearer::{confirm_header, refuse_key_in_url},
+    caller::token,
+    session::{cookie, digest as session_digest, refuse_cross_site},
+};
 pub use self::{
     bearer::{BearerPresented, Presented},
     caller::{Actor, Admin, Caller, InstanceAdmin, KeyHolder, Member, Person, System, Visitor},
     refusal::{Genuine, Refusal, Takes},
     session::{CSRF_COOKIE, CSRF_FIELD, CSRF_HEADER, csrf_matches, session_cookie_name},
-};
-pub(crate) use self::{
-    bearer::{confirm_header, refuse_key_in_url},
-    caller::token,
-    session::{cookie, digest as session_digest, refuse_cross_site},
 };

@@ -63,11 +63,10 @@ pub struct Digests {
 
 impl Digests {
     /// Writes down that what these secrets open is about to change with this transaction.
-    pub async fn record_change(&self, tx: &mut Tx) -> Result<()> {
+    pub fn record_change(&self, tx: &mut Tx) {
         for digest in std::iter::once(&self.current).chain(&self.previous) {
-            changes::record(tx, digest).await?;
+            changes::record(tx, digest);
         }
-        Ok(())
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) async fn find(app: &App, parts: &Parts, org: Option<&str>) -> Result<
     let Some(cookie) = cookie(&parts.headers, session_cookie_name(app.config())) else {
         return Ok(None);
     };
+    // What is not the name of an organization names none, and no database is asked about it.
+    let org = org.filter(|org| org.parse::<OrgName>().is_ok());
     let digest = digest(app, cookie);
     let found: Option<SignedIn> = app
         .db()

@@ -178,7 +178,7 @@ pub async fn create(
     store::insert(tx, caller, &key, &minted.digest).await?;
     record(tx, caller, Action::DeploymentKeyCreated, &key, json!({"is_active": key.is_active}))
         .await?;
-    changes::record(tx, &minted.digest).await?;
+    changes::record(tx, &minted.digest);
     let key = store::find(tx, caller.org.number, key.id).await?.ok_or(NOT_FOUND)?;
     Ok(Issued { key, secret: minted.secret })
 }
@@ -212,14 +212,14 @@ pub async fn rotate(
 ) -> Result<Issued> {
     let (org, id) = (managed.org(), managed.key.id);
     let old = store::digests(tx, org, id).await?.ok_or(NOT_FOUND)?;
-    let until = (!grace.is_zero()).then(|| tx.now().after(grace));
+    let until = tx.now().after(grace);
     let minted = minting.mint(tx, KeyKind::Deployment);
     store::replace_secret(tx, org, id, &minted, until).await?;
     let key = store::find(tx, org, id).await?.ok_or(NOT_FOUND)?;
     let detail = json!({"version": key.version, "grace_seconds": grace.as_secs()});
     record(tx, managed.caller(), Action::DeploymentKeyRotated, &key, detail).await?;
-    old.record_change(tx).await?;
-    changes::record(tx, &minted.digest).await?;
+    old.record_change(tx);
+    changes::record(tx, &minted.digest);
     Ok(Issued { key, secret: minted.secret })
 }
 
@@ -239,7 +239,7 @@ pub async fn revoke_all_of(tx: &mut Tx, deployment: deployments::Managed) -> Res
         delete_row(tx, deployment.caller(), &key).await?;
     }
     for digests in digests {
-        digests.record_change(tx).await?;
+        digests.record_change(tx);
     }
     Ok(Keyless(deployment))
 }
@@ -251,10 +251,10 @@ async fn delete_row(tx: &mut Tx, caller: &Caller, key: &DeploymentKey) -> Result
 }
 
 async fn record_change(tx: &mut Tx, org: OrgNumber, id: Id<id::DeploymentKey>) -> Result<()> {
-    match store::digests(tx, org, id).await? {
-        Some(digests) => digests.record_change(tx).await,
-        None => Ok(()),
+    if let Some(digests) = store::digests(tx, org, id).await? {
+        digests.record_change(tx);
     }
+    Ok(())
 }
 
 async fn record(

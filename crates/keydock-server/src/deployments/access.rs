@@ -14,9 +14,10 @@ use super::{Deployment, NOT_FOUND, store};
 use crate::{
     App, Error, Result,
     access::{
-        Actor, Caller, Refusal, Takes, confirm_header, keyring::Opens, refuse_key_in_url, token,
+        Actor, Again, Caller, Refusal, Takes, confirm_header, keyring::Opens, refuse_key_in_url,
+        token,
     },
-    web::request_id,
+    web::{Head, request_id},
 };
 
 /// The deployment named in the path, called with a key that opens it.
@@ -67,10 +68,11 @@ impl FromRequestParts<App> for Called {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        refuse_key_in_url(parts)?;
+        refuse_key_in_url(&parts.uri)?;
+        Again::note::<Self>(parts);
         let presented = {
             let token = token(&parts.headers)?.ok_or(Refusal::KeyMissing)?;
-            app.verify_token(token, parts)?
+            app.verify_token(token, Head::of(parts))?
         };
         let verified = presented.verified;
         let Opens::Deployment(opened) = verified.opens else {
@@ -86,7 +88,7 @@ impl FromRequestParts<App> for Called {
         let caller = Caller {
             org: verified.org,
             actor: Actor::DeploymentKey { id: key },
-            request_id: request_id(&parts.headers).to_owned(),
+            request_id: request_id(parts).to_owned(),
             ip: Some(presented.ip),
         };
         // As it is written, without the blanks that are forgiven in forms.
@@ -107,7 +109,7 @@ impl FromRequestParts<App> for Called {
 
 /// The organization and the deployment that the path names.
 async fn path(parts: &mut Parts, app: &App) -> Result<(String, String)> {
-    let params = RawPathParams::from_request_parts(parts, app).await.map_err(Error::internal)?;
+    let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| NOT_FOUND)?;
     let named = |wanted: &str| {
         params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
     };

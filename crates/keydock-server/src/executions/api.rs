@@ -1,5 +1,7 @@
 //! `/deployment/api/{org}/{api_name}/` (CONTRACT 5)
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     body::{Body, BodyDataStream},
@@ -18,7 +20,9 @@ use super::{
     items::items,
     upload::{self, Draft, Paced},
 };
-use crate::{App, Error, FieldError, Result, deployments::Called, web::Fields};
+use crate::{
+    App, Error, FieldError, Result, access::still_permitted, deployments::Called, web::Fields,
+};
 
 /// The routes of this feature.
 pub fn routes() -> OpenApiRouter<App> {
@@ -57,6 +61,7 @@ async fn submit(
     State(app): State<App>,
     request: Request,
 ) -> Result<(StatusCode, Json<wire::Submitted>)> {
+    let called = Arc::new(called);
     let (form, execution) = receive(&app, &called, request).await?;
     let Some(wait) = form.wait else {
         return Ok((StatusCode::OK, submitted(&called, execution, Status::Pending, None, None)));
@@ -66,7 +71,9 @@ async fn submit(
         app.read(async |tx| super::standing(tx, &called, execution, false).await).await?;
     let finished = match standing {
         Standing::Ready(_) => {
-            app.write(async |tx| super::read(tx, &called, execution, false).await).await?
+            let _turn = app.completions().turn().await;
+            app.write(async |tx| super::read(tx, &called, execution, false, form.view).await)
+                .await?
         }
         Standing::Unfinished(_) | Standing::AlreadyRead(_) => None,
     };
@@ -116,10 +123,12 @@ fn submitted(
 /// Receives a submission and has it accepted. Until it is, nothing of it stays.
 async fn receive(
     app: &App,
-    called: &Called,
+    called: &Arc<Called>,
     request: Request,
 ) -> Result<(Form, Id<id::Execution>)> {
+    let began = std::time::Instant::now();
     let (parts, body) = request.into_parts();
+    let mut again = parts.clone();
     let mut body = Paced::new(body.into_data_stream());
     let place = match admit(app, called, &parts.headers).await {
         Ok(place) => place,
@@ -129,21 +138,22 @@ async fn receive(
         }
     };
     let mut draft = Draft::new(app.blobs().clone(), called.org(), place);
-    let accepted = match read(app, parts, &mut body, &mut draft).await {
-        Ok(fields) => accept(app, called, fields, &mut draft).await,
+    let fields = match read(app, parts, &mut body, &mut draft).await {
+        Ok(fields) => still_permitted(&mut again, app, began).await.map(|()| fields),
         Err(error) => Err(error),
     };
-    match accepted {
-        Ok(accepted) => {
-            draft.hand_over();
-            Ok(accepted)
-        }
+    let accepted = match fields {
+        // Not ended by a client that leaves: what is accepted keeps its documents.
+        Ok(fields) => tokio::spawn(accept(app.clone(), Arc::clone(called), fields, draft))
+            .await
+            .map_err(Error::internal)
+            .flatten(),
         Err(error) => {
             draft.discard().await;
-            body.let_go();
             Err(error)
         }
-    }
+    };
+    accepted.inspect_err(|_| body.let_go())
 }
 
 /// Reads a body: its files into the draft, the rest into fields.
@@ -176,6 +186,22 @@ fn content_type(headers: &HeaderMap) -> &str {
 }
 
 async fn accept(
+    app: App,
+    called: Arc<Called>,
+    fields: Fields,
+    mut draft: Draft,
+) -> Result<(Form, Id<id::Execution>)> {
+    let accepted = try_accept(&app, &called, fields, &mut draft).await;
+    match &accepted {
+        // When it is in doubt whether it was accepted the documents stay; if it was not, they are
+        // cleared away like those of a server that was killed.
+        Ok(_) | Err(Error::Internal(_) | Error::Unavailable { .. }) => draft.hand_over(),
+        Err(_) => draft.discard().await,
+    }
+    accepted
+}
+
+async fn try_accept(
     app: &App,
     called: &Called,
     mut fields: Fields,
@@ -240,7 +266,8 @@ async fn poll(
         // Asking for the headers of a result is not reading it.
         return Ok(polled(code, status, None));
     }
-    let finished = app.write(async |tx| super::read(tx, &called, id, replay).await).await?;
+    let _turn = app.completions().turn().await;
+    let finished = app.write(async |tx| super::read(tx, &called, id, replay, view).await).await?;
     let Some(finished) = finished else { return Ok(already_read(status)) };
     let items = items(finished, called.org_name(), view)?;
     Ok(polled(code, status, items.map(wire::PolledMessage::Items)))

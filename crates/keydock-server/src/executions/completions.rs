@@ -8,7 +8,7 @@ use std::{
 
 use keydock_core::id::{self, Id, OrgNumber};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 
@@ -19,8 +19,14 @@ use crate::{App, Result};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The runs that somebody on this node waits for.
-#[derive(Debug, Default)]
-pub struct Completions(Mutex<HashMap<Id<id::Execution>, Arc<Notify>>>);
+#[derive(Debug)]
+pub struct Completions {
+    waiting: Mutex<HashMap<Id<id::Execution>, Arc<Notify>>>,
+    turns: Semaphore,
+}
+
+/// How many results are put together at a time; the others wait, since a result can be large.
+const TURNS: usize = 8;
 
 /// Somebody who waits for a run, for as long as this exists.
 #[derive(Debug)]
@@ -30,7 +36,18 @@ struct Waiter<'a> {
     called: Arc<Notify>,
 }
 
+impl Default for Completions {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), turns: Semaphore::new(TURNS) }
+    }
+}
+
 impl Completions {
+    /// Waits until a result may be put together, for as long as what this gives is kept.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
     /// Calls everybody who waits for this run.
     pub fn announce(&self, execution: Id<id::Execution>) {
         if let Some(waiting) = self.lock().get(&execution) {
@@ -44,7 +61,7 @@ impl Completions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Id<id::Execution>, Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

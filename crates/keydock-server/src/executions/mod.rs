@@ -295,6 +295,7 @@ pub async fn read(
     called: &Called,
     id: Id<id::Execution>,
     replay: bool,
+    view: View,
 ) -> Result<Option<Finished>> {
     let first = store::acknowledge(tx, called.org(), called.deployment().id, id).await?;
     let execution = find(tx, called, id).await?;
@@ -308,7 +309,7 @@ pub async fn read(
         "again": !first,
     });
     record(tx, called, Action::ExecutionRead, id, detail).await?;
-    finished(tx, execution).await.map(Some)
+    finished(tx, execution, view).await.map(Some)
 }
 
 fn may_replay(execution: &Execution, called: &Called, replay: bool) -> bool {
@@ -321,12 +322,18 @@ async fn find(tx: &mut Tx, called: &Called, id: Id<id::Execution>) -> Result<Exe
     found.ok_or(Error::NotFound { what: "Execution" })
 }
 
-async fn finished(tx: &mut Tx, execution: Execution) -> Result<Finished> {
+async fn finished(tx: &mut Tx, execution: Execution, view: View) -> Result<Finished> {
     if execution.forgotten_at.is_some() {
         return Ok(Finished { execution, files: None });
     }
     let files = store::files(tx, execution.org, execution.id).await?;
-    let found = store::extractions(tx, execution.org, execution.id).await?;
+    let mut found = store::extractions(tx, execution.org, execution.id).await?;
+    if !view.text {
+        // By far the largest part, and duplicates would have it again.
+        for (_, extraction) in &mut found {
+            extraction.text = String::new();
+        }
+    }
     let files = files
         .into_iter()
         .map(|file| {

@@ -127,7 +127,7 @@ async fn read_file(
     };
     let Execution { org, id, .. } = task.execution;
     if app.write(async |tx| store::finish_file(tx, org, id, file.id, &state, result).await).await? {
-        counter.increment(1);
+        counter.inc();
     }
     Ok(None)
 }

@@ -35,7 +35,8 @@ pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>
     tasks.spawn(async move {
         every(USES, app.clone(), stop, "writing down uses of keys", write_uses).await;
         // What was gathered since, before the program ends.
-        log_failure("writing down uses of keys", write_uses(app).await);
+        let written = access::usage::flush_all(app.keyring(), app.db()).await;
+        log_failure("writing down uses of keys", written);
     });
 }
 
@@ -69,15 +70,13 @@ async fn write_uses(app: App) -> Result<()> {
     access::usage::flush(app.keyring(), app.db()).await
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody has that many")]
 async fn set_gauges(app: App) -> Result<()> {
     let counts = app.read(async |tx| Ok(queue::counts(tx).await?)).await?;
     let metrics = app.metrics();
-    metrics.jobs.waiting.set((counts.ready + counts.waiting) as f64);
-    metrics.jobs.leased.set(counts.leased as f64);
-    metrics.jobs.dead.set(counts.dead as f64);
-    metrics.keys.set(app.keyring().len() as f64);
-    metrics.tidy();
+    metrics.jobs.waiting.set(counts.ready + counts.waiting);
+    metrics.jobs.leased.set(counts.leased);
+    metrics.jobs.dead.set(counts.dead);
+    metrics.keys.set(i64::try_from(app.keyring().len()).unwrap_or(i64::MAX));
     Ok(())
 }
 

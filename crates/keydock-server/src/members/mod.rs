@@ -77,7 +77,6 @@ pub(crate) async fn add_founder(tx: &mut Tx, founder: &Caller, user: UserNumber)
 }
 
 /// Somebody who was added.
-#[derive(Debug)]
 pub struct Added {
     /// The member.
     pub member: Member,
@@ -87,7 +86,6 @@ pub struct Added {
 
 /// A password for somebody who may turn out to be new, made before the transaction because hashing
 /// takes long.
-#[derive(Debug)]
 pub struct InitialPassword {
     /// The password.
     pub text: Zeroizing<String>,
@@ -95,7 +93,22 @@ pub struct InitialPassword {
     pub hash: String,
 }
 
+impl std::fmt::Debug for Added {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Added({})", self.member.user)
+    }
+}
+
+impl std::fmt::Debug for InitialPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InitialPassword(..)")
+    }
+}
+
 /// Adds somebody. Who is not known yet gets an initial password, to be changed at the first sign-in.
+///
+/// Who is known already was made known by somebody else, who may be the one that signs in with that
+/// account: only administrators of the server let it into further organizations (TEN-04).
 pub async fn add(
     tx: &mut Tx,
     admin: &Admin,
@@ -105,7 +118,16 @@ pub async fn add(
 ) -> Result<Added> {
     store::lock(tx, admin.org()).await?;
     let (user, initial_password) = match users::find_by_email(tx, &email).await? {
-        Some(user) => (user, None),
+        Some(user) => {
+            let is_member = store::role_of(tx, admin.org(), user.number).await?.is_some();
+            if !is_member && !users::runs_server(tx, admin.caller()).await? {
+                return Err(Error::forbidden(
+                    "This address has an account on this server already. Only an administrator of \
+                     the server can add it to another organization.",
+                ));
+            }
+            (user, None)
+        }
         None => (create(tx, email, password.hash).await?, Some(password.text)),
     };
     if store::role_of(tx, admin.org(), user.number).await?.is_some() {

@@ -139,6 +139,12 @@ pub async fn enter(tx: &mut Tx, person: &Person, name: &str) -> Result<Option<Or
     Ok(entered.then_some(organization))
 }
 
+/// Keeps others from founding the first organization until the transaction ends.
+pub(crate) async fn lock_founding(tx: &mut Tx) -> Result<()> {
+    tx.next_in("foundings").await?;
+    Ok(())
+}
+
 /// How many organizations there are; none on a new server.
 pub(crate) async fn count(tx: &mut Tx) -> Result<i64> {
     store::count(tx).await

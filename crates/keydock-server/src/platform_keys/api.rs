@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, Method, StatusCode},
+    response::{IntoResponse as _, Response},
 };
 use keydock_core::{
     id::{self, Id},
@@ -24,7 +25,7 @@ use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
     audit_log,
-    web::{Fields, NO_STORE},
+    web::{Fields, Head, NO_STORE},
 };
 
 /// The routes of this feature.
@@ -344,13 +345,33 @@ async fn audit(admin: Admin, State(app): State<App>) -> Result<Json<Vec<AuditEve
     tag = "Identity",
     responses((status = 200, body = wire::WhoAmI), (status = 401, body = RefusalBody))
 )]
-async fn whoami(holder: KeyHolder) -> Json<wire::WhoAmI> {
-    Json(wire::WhoAmI {
-        organization_id: holder.org().name.to_string(),
-        organization_name: holder.org().title.clone(),
-        permission: holder.tier().as_str().to_owned(),
-        key_name: holder.key_name().to_owned(),
+async fn whoami(holder: KeyHolder) -> Response {
+    tell(&holder)
+}
+
+/// Where [`whoami`] is.
+const WHOAMI: &str = "/api/v1/unstract/whoami/";
+
+/// Answers [`whoami`] in front of the router, which costs more than verifying the key: this is what
+/// gateways and health checks ask before everything else.
+pub(crate) fn whoami_at_once(method: &Method, head: Head<'_>, app: &App) -> Option<Response> {
+    if *method != Method::GET || head.uri.path() != WHOAMI {
+        return None;
+    }
+    Some(match KeyHolder::of(head, app) {
+        Ok(holder) => tell(&holder),
+        Err(error) => error.into_response(),
     })
+}
+
+fn tell(holder: &KeyHolder) -> Response {
+    let answer = wire::WhoAmI {
+        organization_id: holder.org().name.as_str().into(),
+        organization_name: holder.org().title.as_str().into(),
+        permission: holder.tier().as_str().into(),
+        key_name: holder.key_name().into(),
+    };
+    Json(answer).into_response()
 }
 
 /// What stands in place of a secret: its last four characters.

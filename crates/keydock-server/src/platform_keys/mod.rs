@@ -165,7 +165,7 @@ async fn generate_as(
     store::insert(tx, caller, &key, &minted.digest)
         .await
         .on_constraint("name", || name_taken(&key.name))?;
-    changes::record(tx, &minted.digest).await?;
+    changes::record(tx, &minted.digest);
     let detail =
         json!({"key_name": key.name.as_str(), "slot": slot.number(), "is_active": key.is_active});
     record(tx, caller, Action::PlatformKeyGenerated, key.id, detail).await?;
@@ -210,11 +210,11 @@ pub async fn refresh(
     let org = admin.org();
     store::lock(tx, org).await?;
     let old = store::digests(tx, org, id).await?.ok_or(Error::NotFound { what: "Object" })?;
-    let until = (!grace.is_zero()).then(|| tx.now().after(grace));
+    let until = tx.now().after(grace);
     let minted = minting.mint(tx, KeyKind::Platform);
     store::replace_secret(tx, org, id, &minted, until).await?;
-    old.record_change(tx).await?;
-    changes::record(tx, &minted.digest).await?;
+    old.record_change(tx);
+    changes::record(tx, &minted.digest);
     let key = find(tx, org, id).await?;
     let detail = json!({"key_name": key.name.as_str(), "version": key.version,
                         "grace_seconds": grace.as_secs()});
@@ -289,10 +289,10 @@ pub async fn is_secret_of(
 }
 
 async fn record_change(tx: &mut Tx, org: OrgNumber, id: Id<id::PlatformKey>) -> Result<()> {
-    match store::digests(tx, org, id).await? {
-        Some(digests) => digests.record_change(tx).await,
-        None => Ok(()),
+    if let Some(digests) = store::digests(tx, org, id).await? {
+        digests.record_change(tx);
     }
+    Ok(())
 }
 
 async fn record(

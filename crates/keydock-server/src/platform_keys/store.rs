@@ -86,18 +86,19 @@ pub(super) async fn digests(
     Ok(tx.fetch_optional(sql, args![org, id]).await?)
 }
 
-/// The old secret is kept only if it still works for a while.
+/// The digest of the old secret is kept, so that whoever still sends it is told what happened; it
+/// works until then.
 pub(super) async fn replace_secret(
     tx: &mut Tx,
     org: OrgNumber,
     id: Id<id::PlatformKey>,
     minted: &Minted,
-    until: Option<Timestamp>,
+    until: Timestamp,
 ) -> Result<()> {
     let sql = "UPDATE platform_keys
-               SET previous_digest = CASE WHEN $6 THEN digest END, previous_until = $7,
+               SET previous_digest = digest, previous_until = $6,
                    digest = $3, last_four = $4, fingerprint = $5,
-                   version = version + 1, modified_at = $8
+                   version = version + 1, modified_at = $7
                WHERE org_id = $1 AND id = $2";
     let values = args![
         org,
@@ -105,7 +106,6 @@ pub(super) async fn replace_secret(
         minted.digest.to_hex(),
         &minted.last_four,
         &minted.fingerprint,
-        until.is_some(),
         until,
         tx.now()
     ];
@@ -132,12 +132,19 @@ pub(super) async fn delete(tx: &mut Tx, org: OrgNumber, id: Id<id::PlatformKey>)
 }
 
 /// Adds to the record of a key. By its id alone: the key itself said who it is.
-pub async fn record_use(tx: &mut Tx, used: &Used) -> Result<()> {
-    let sql = "UPDATE platform_keys
-               SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
-               WHERE id = $1";
-    tx.execute(sql, args![used.key, used.at, used.ip.to_string(), used.count]).await?;
-    Ok(())
+///
+/// False if somebody is changing the key at the moment, or it is gone.
+pub async fn record_use(tx: &mut Tx, used: &Used) -> Result<bool> {
+    let sql = tx.skipping_locked(
+        "UPDATE platform_keys
+         SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
+         WHERE id = $1",
+        "UPDATE platform_keys
+         SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
+         WHERE id = (SELECT id FROM platform_keys WHERE id = $1 FOR UPDATE SKIP LOCKED)",
+    );
+    let values = args![used.key, used.at, used.ip.to_string(), used.count];
+    Ok(tx.execute(sql, values).await? == 1)
 }
 
 /// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.
@@ -183,6 +190,7 @@ impl FromRow for Organization {
 
 impl FromRow for PlatformKey {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let modified_at = row.time("modified_at")?;
         Ok(Self {
             id: row.parse("id")?,
             slot: if row.int("slot")? == 1 { Slot::One } else { Slot::Two },
@@ -192,9 +200,10 @@ impl FromRow for PlatformKey {
             fingerprint: row.text("fingerprint")?,
             version: row.int("version")?,
             created_at: row.time("created_at")?,
-            modified_at: row.time("modified_at")?,
+            modified_at,
             created_by_email: row.text_opt("email")?,
-            previous_until: row.time_opt("previous_until")?,
+            // One that was replaced without an overlap ended with the change itself.
+            previous_until: row.time_opt("previous_until")?.filter(|until| *until > modified_at),
             last_used_at: row.time_opt("last_used_at")?,
             last_used_ip: row.text_opt("last_used_ip")?,
             use_count: row.int("use_count")?,

@@ -46,21 +46,25 @@ pub async fn sign_in(
     visitor: &Visitor,
 ) -> Result<Option<Begun>> {
     let name = name.trim().to_lowercase();
-    for counted in [format!("address:{}", visitor.ip), format!("name:{name}")] {
-        if let Some(retry_after) = app.sign_ins().count(&counted) {
-            return Err(too_many(retry_after));
-        }
+    // What nobody can be called is nobody's name, and not worth remembering.
+    let name = if name.len() <= LONGEST_NAME && !name.contains('\0') { &*name } else { "" };
+    app.sign_ins().admit(visitor.ip, name).map_err(too_many)?;
+    let found = app.read(async |tx| users::find_to_sign_in(tx, name).await).await?;
+    let hash = found.map(|(_, hash)| hash);
+    if app.passwords().check(password, hash.clone()).await?
+        && let Some(hash) = hash
+        && let Some(begun) =
+            app.write(async |tx| begin(tx, app, name, &hash, visitor).await).await?
+    {
+        return Ok(Some(begun));
     }
-    let found = app.read(async |tx| users::find_to_sign_in(tx, &name).await).await?;
-    let (user, hash) = found.unzip();
-    let right = app.passwords().check(password, hash).await?;
-    let Some(user) = user.filter(|_| right) else {
-        tracing::info!(client.ip = %visitor.ip, "a sign-in failed");
-        return Ok(None);
-    };
-    let begun = app.write(async |tx| begin(tx, app, user, visitor).await).await?;
-    Ok(Some(begun))
+    app.sign_ins().failed(visitor.ip, name);
+    tracing::info!(client.ip = %visitor.ip, "a sign-in failed");
+    Ok(None)
 }
+
+/// The longest name or address that anybody can have, in bytes.
+const LONGEST_NAME: usize = 254;
 
 /// The answer to somebody who guesses passwords.
 pub(crate) fn too_many(retry_after: Duration) -> Error {
@@ -70,7 +74,16 @@ pub(crate) fn too_many(retry_after: Duration) -> Error {
     }
 }
 
-async fn begin(tx: &mut Tx, app: &App, user: User, visitor: &Visitor) -> Result<Begun> {
+/// Begins a session, if the password that was checked is still theirs.
+async fn begin(
+    tx: &mut Tx,
+    app: &App,
+    name: &str,
+    checked: &str,
+    visitor: &Visitor,
+) -> Result<Option<Begun>> {
+    let found = users::find_to_sign_in_locked(tx, name).await?;
+    let Some((user, _)) = found.filter(|(_, hash)| hash == checked) else { return Ok(None) };
     let cookie = Zeroizing::new(random_token(tx));
     let csrf = random_token(tx);
     let digest = crate::access::session_digest(app, &cookie);
@@ -80,7 +93,7 @@ async fn begin(tx: &mut Tx, app: &App, user: User, visitor: &Visitor) -> Result<
     store::insert(tx, &digest, &user, org, &csrf, expires_at).await?;
     let person = Actor::Person { user: user.number, email: user.email.to_string() };
     audit_log::record_sign_in(tx, &person, Subject::new("user", &user.number), visitor).await?;
-    Ok(Begun { cookie, csrf, user })
+    Ok(Some(Begun { cookie, csrf, user }))
 }
 
 /// 256 random bits, in hexadecimal.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder as _, Unit};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 
 use crate::{
@@ -31,144 +31,99 @@ const BOUNDS: [f64; 9] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 10.0, 30
 
 /// What is counted. Every series is made at the start, so their number never grows, and the hot path
 /// only adds to numbers.
+#[derive(Debug)]
 pub struct Metrics {
-    answers: [[Counter; CLASSES.len()]; SURFACES.len()],
+    answers: [[IntCounter; CLASSES.len()]; SURFACES.len()],
     times: [Histogram; SURFACES.len()],
     /// Secrets in the key map of this node.
-    pub keys: Gauge,
+    pub keys: IntGauge,
     /// Jobs that wait, are being done, or died.
     pub jobs: JobGauges,
     /// Files that were read, by whether that succeeded.
     pub documents: Documents,
-    handle: PrometheusHandle,
+    registry: Registry,
 }
 
 /// The queue, in numbers.
-#[expect(missing_debug_implementations, reason = "handles have nothing to show")]
+#[derive(Debug)]
 pub struct JobGauges {
     /// Due or to be tried again.
-    pub waiting: Gauge,
+    pub waiting: IntGauge,
     /// Being done.
-    pub leased: Gauge,
+    pub leased: IntGauge,
     /// Given up.
-    pub dead: Gauge,
+    pub dead: IntGauge,
 }
 
 /// The files that were read.
-#[expect(missing_debug_implementations, reason = "handles have nothing to show")]
+#[derive(Debug)]
 pub struct Documents {
     /// With values.
-    pub succeeded: Counter,
+    pub succeeded: IntCounter,
     /// Without.
-    pub failed: Counter,
+    pub failed: IntCounter,
 }
 
 impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Self {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BOUNDS)
-            .expect("the bounds are not empty")
-            .build_recorder();
-        describe(&recorder);
-        Self {
-            answers: SURFACES.map(|surface| {
-                CLASSES.map(|class| {
-                    counter(
-                        &recorder,
-                        "keydock_answers_total",
-                        &[("surface", surface), ("class", class)],
-                    )
-                })
-            }),
-            times: SURFACES.map(|surface| {
-                let key = key("keydock_answer_seconds", &[("surface", surface)]);
-                recorder.register_histogram(&key, &METADATA)
-            }),
-            keys: gauge(&recorder, "keydock_keys", &[]),
+        Self::build().expect("the names of the series are right")
+    }
+
+    fn build() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let opts = Opts::new(
+            "keydock_answers_total",
+            "Answers by part of the product and class of status.",
+        );
+        let answers = kept(&registry, IntCounterVec::new(opts, &["surface", "class"])?)?;
+        let opts = HistogramOpts::new("keydock_answer_seconds", "Time from request to answer.");
+        let times = HistogramVec::new(opts.buckets(BOUNDS.to_vec()), &["surface"])?;
+        let times = kept(&registry, times)?;
+        let opts = Opts::new("keydock_jobs", "Jobs in the queue, by state.");
+        let jobs = kept(&registry, IntGaugeVec::new(opts, &["state"])?)?;
+        let opts = Opts::new("keydock_documents_total", "Documents read, by result.");
+        let documents = kept(&registry, IntCounterVec::new(opts, &["result"])?)?;
+        let keys = IntGauge::new("keydock_keys", "Secrets in the key map of this node.")?;
+        Ok(Self {
+            answers: SURFACES
+                .map(|surface| CLASSES.map(|class| answers.with_label_values(&[surface, class]))),
+            times: SURFACES.map(|surface| times.with_label_values(&[surface])),
+            keys: kept(&registry, keys)?,
             jobs: JobGauges {
-                waiting: gauge(&recorder, "keydock_jobs", &[("state", "waiting")]),
-                leased: gauge(&recorder, "keydock_jobs", &[("state", "leased")]),
-                dead: gauge(&recorder, "keydock_jobs", &[("state", "dead")]),
+                waiting: jobs.with_label_values(&["waiting"]),
+                leased: jobs.with_label_values(&["leased"]),
+                dead: jobs.with_label_values(&["dead"]),
             },
             documents: Documents {
-                succeeded: counter(&recorder, "keydock_documents_total", &[("result", "success")]),
-                failed: counter(&recorder, "keydock_documents_total", &[("result", "failure")]),
+                succeeded: documents.with_label_values(&["success"]),
+                failed: documents.with_label_values(&["failure"]),
             },
-            handle: recorder.handle(),
-        }
+            registry,
+        })
     }
 
     /// Counts an answer.
     pub fn count(&self, surface: Surface, status: StatusCode, took: Duration) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
-        self.answers[surface as usize][class].increment(1);
-        self.times[surface as usize].record(took.as_secs_f64());
+        self.answers[surface as usize][class].inc();
+        self.times[surface as usize].observe(took.as_secs_f64());
     }
 
     /// Everything, in the text format of Prometheus.
     pub fn render(&self) -> String {
-        self.handle.render()
-    }
-
-    /// Sums up what was recorded, so that it does not pile up while nobody asks.
-    pub fn tidy(&self) {
-        self.handle.run_upkeep();
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }
 
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Metrics")
-    }
+/// Registers what is to be shown.
+fn kept<C: Collector + Clone + 'static>(registry: &Registry, shown: C) -> prometheus::Result<C> {
+    registry.register(Box::new(shown.clone()))?;
+    Ok(shown)
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-const METADATA: Metadata<'_> =
-    Metadata::new("keydock", metrics::Level::INFO, Some("keydock_server::telemetry"));
-
-fn describe(recorder: &PrometheusRecorder) {
-    let texts = [
-        ("keydock_answers_total", "Answers by part of the product and class of status."),
-        ("keydock_documents_total", "Documents read, by result."),
-    ];
-    for (name, text) in texts {
-        recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-    }
-    let texts = [
-        ("keydock_keys", "Secrets in the key map of this node."),
-        ("keydock_jobs", "Jobs in the queue, by state."),
-    ];
-    for (name, text) in texts {
-        recorder.describe_gauge(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-    }
-    let name = KeyName::from_const_str("keydock_answer_seconds");
-    recorder.describe_histogram(name, Some(Unit::Seconds), "Time from request to answer.".into());
-}
-
-fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
-    let labels: Vec<Label> =
-        labels.iter().map(|(key, value)| Label::from_static_parts(key, value)).collect();
-    Key::from_parts(name, labels)
-}
-
-fn counter(
-    recorder: &PrometheusRecorder,
-    name: &'static str,
-    labels: &[(&'static str, &'static str)],
-) -> Counter {
-    recorder.register_counter(&key(name, labels), &METADATA)
-}
-
-fn gauge(
-    recorder: &PrometheusRecorder,
-    name: &'static str,
-    labels: &[(&'static str, &'static str)],
-) -> Gauge {
-    recorder.register_gauge(&key(name, labels), &METADATA)
 }

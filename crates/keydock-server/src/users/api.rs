@@ -44,13 +44,14 @@ async fn change_password(
     let current = fields.string("current_password");
     let new = fields.string("new_password");
     fields.finish()?;
-    if let Some(retry_after) = app.sign_ins().count(&format!("password:{}", person.user())) {
-        return Err(sessions::too_many(retry_after));
-    }
+    // Counted apart from sign-ins: who is signed in is a number here, which is nobody's name.
+    let who = person.user().to_string();
+    app.sign_ins().admit(person.ip(), &who).map_err(sessions::too_many)?;
     let new = super::chosen_password("new_password", new.unwrap_or_default())?;
     let stored = app.read(async |tx| super::password_hash(tx, &person).await).await?;
     let current = Password::presented(current.unwrap_or_default());
     if !app.passwords().check(current, Some(stored)).await? {
+        app.sign_ins().failed(person.ip(), &who);
         return Err(wrong_password());
     }
     let hash = app.passwords().hash(new).await?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     Error, Result,
-    access::{Person, passwords::Password},
+    access::{Caller, Person, passwords::Password},
     audit_log::{self, Action, Subject},
 };
 
@@ -77,6 +77,21 @@ pub(crate) async fn find_by_email(tx: &mut Tx, email: &Email) -> Result<Option<U
 /// Somebody and the hash of their password, by the name or the address they sign in with.
 pub(crate) async fn find_to_sign_in(tx: &mut Tx, name: &str) -> Result<Option<(User, String)>> {
     store::find_to_sign_in(tx, &name.trim().to_lowercase()).await
+}
+
+/// The same, whose password cannot be changed until the transaction ends.
+pub(crate) async fn find_to_sign_in_locked(
+    tx: &mut Tx,
+    name: &str,
+) -> Result<Option<(User, String)>> {
+    store::lock(tx, name).await?;
+    store::find_to_sign_in(tx, name).await
+}
+
+/// Whether the caller is a person who runs this server.
+pub(crate) async fn runs_server(tx: &mut Tx, caller: &Caller) -> Result<bool> {
+    let Some(number) = caller.user() else { return Ok(false) };
+    Ok(store::get(tx, number).await?.instance_admin)
 }
 
 /// The person who is signed in.

@@ -47,6 +47,13 @@ pub(super) async fn find_to_sign_in(tx: &mut Tx, name: &str) -> Result<Option<(U
     Ok(found.map(|WithHash(user, hash)| (user, hash)))
 }
 
+/// Keeps others from changing somebody until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx, name: &str) -> Result<()> {
+    let sql = "UPDATE users SET email = email WHERE username = $1 OR email = $1";
+    tx.execute(sql, args![name]).await?;
+    Ok(())
+}
+
 pub(super) async fn password_hash(tx: &mut Tx, number: UserNumber) -> Result<String> {
     let sql = "SELECT password_hash FROM users WHERE id = $1";
     Ok(tx.fetch_one(sql, args![number]).await?)

@@ -4,79 +4,150 @@
 //! One service does all of it, because what a verified request costs is mostly what is put around it.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
+    net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
     body::Body,
+    extract::ConnectInfo,
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
         uri::PathAndQuery,
     },
+    response::IntoResponse as _,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
+use keydock_core::secret::SecretKey;
 use tower::Service;
-use uuid::Uuid;
+use uuid::{Uuid, Variant, Version};
 
-use super::{REQUEST_ID, problem};
-use crate::{App, Error, telemetry::Metrics};
+use super::{Arrival, Head, REQUEST_ID, problem};
+use crate::{App, Error, platform_keys};
 
 /// Wraps the routes of the application.
 pub fn edge<S>(app: &App, routes: S) -> Edge<S> {
-    Edge { routes, metrics: Arc::clone(app.metrics()), secure: app.config().is_secure() }
+    Edge { routes, app: app.clone() }
 }
 
 /// The outermost service.
 #[derive(Clone, Debug)]
 pub struct Edge<S> {
     routes: S,
-    metrics: Arc<Metrics>,
-    secure: bool,
+    app: App,
 }
 
 /// The error that a handler answered with, on its way out.
 #[derive(Clone, Debug)]
 pub(super) struct Carried(pub(super) Arc<Error>);
 
+/// An answer: made at once, or being made.
+#[expect(missing_debug_implementations, reason = "a future has nothing to show")]
+pub enum Answer {
+    /// Made without a route.
+    AtOnce(Option<Response<Body>>),
+    /// By a route.
+    Making(BoxFuture<'static, Response<Body>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::AtOnce(answer) => {
+                answer.take().map_or(Poll::Pending, |made| Poll::Ready(Ok(made)))
+            }
+            Self::Making(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+impl<S> Edge<S> {
+    /// Answers a request that came from `peer`.
+    pub fn answer<B>(&mut self, peer: IpAddr, mut request: Request<B>) -> Answer
+    where
+        S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+        S::Future: Send + 'static,
+    {
+        let at = Instant::now();
+        let id = name(request.headers());
+        canonicalize(&mut request);
+        let asked = Asked::about(&request, id.clone());
+        let arrival = Arrival { id, peer: peer.to_canonical(), at };
+        if let Some(response) = self.answer_at_once(&request, &arrival) {
+            return Answer::AtOnce(Some(close(&self.app, &asked, at, response)));
+        }
+        request.extensions_mut().insert(arrival);
+        let app = self.app.clone();
+        let answer = self.routes.call(request);
+        Answer::Making(Box::pin(async move {
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            let response = match answer {
+                Ok(Ok(response)) => response,
+                Err(panic) => panicked(panic.as_ref()),
+            };
+            close(&app, &asked, at, response)
+        }))
+    }
+
+    /// Answers what needs no route.
+    fn answer_at_once<B>(&self, request: &Request<B>, arrival: &Arrival) -> Option<Response<Body>> {
+        let (uri, headers) = (request.uri(), request.headers());
+        if is_nonsense(uri.path()) {
+            return Some(Error::NotFound { what: "Object" }.into_response());
+        }
+        let head = Head { uri, headers, arrival: Some(arrival) };
+        platform_keys::api::whoami_at_once(request.method(), head, &self.app)
+    }
+}
+
+/// Whether a path says what no text of ours can: it names nothing.
+// A deployment answers in its own words, see `Called`.
+fn is_nonsense(path: &str) -> bool {
+    path.contains('%')
+        && !path.starts_with("/deployment/")
+        && percent_encoding::percent_decode_str(path)
+            .decode_utf8()
+            .map_or(true, |path| path.contains('\0'))
+}
+
+/// Does to an answer what is done to every answer.
+fn close(app: &App, asked: &Asked, at: Instant, mut response: Response<Body>) -> Response<Body> {
+    if let Some(Carried(error)) = response.extensions_mut().remove() {
+        response = problem::write(&error, asked, response);
+    }
+    finish(response.headers_mut(), asked, app.config().is_secure());
+    let took = at.elapsed();
+    app.metrics().count(asked.surface, response.status(), took);
+    asked.log(app, response.status(), took);
+    response
+}
+
+/// For those who know the peer as axum does: tests.
 impl<S, B> Service<Request<B>> for Edge<S>
 where
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
-    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.routes.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let began = Instant::now();
-        let id = name(request.headers_mut());
-        canonicalize(&mut request);
-        let asked = Asked::about(&request, id, self.secure);
-        let metrics = Arc::clone(&self.metrics);
-        let answer = self.routes.call(request);
-        Box::pin(async move {
-            let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            let mut response = match answer {
-                Ok(Ok(response)) => response,
-                Err(panic) => panicked(panic.as_ref()),
-            };
-            if let Some(Carried(error)) = response.extensions_mut().remove() {
-                response = problem::write(&error, &asked, response);
-            }
-            finish(response.headers_mut(), &asked);
-            metrics.count(asked.surface, response.status(), began.elapsed());
-            asked.log(response.status(), began);
-            Ok(response)
-        })
+    fn call(&mut self, request: Request<B>) -> Answer {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
+        self.answer(peer, request)
     }
 }
 
@@ -88,7 +159,6 @@ pub(super) struct Asked {
     pub(super) surface: Surface,
     pub(super) wants_problem: bool,
     pub(super) uri: Uri,
-    secure: bool,
 }
 
 /// Which part of the product answers; errors look different on each (CONTRACT 9.1).
@@ -117,7 +187,7 @@ impl Surface {
 }
 
 impl Asked {
-    fn about<B>(request: &Request<B>, id: HeaderValue, secure: bool) -> Self {
+    fn about<B>(request: &Request<B>, id: HeaderValue) -> Self {
         let accept = request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes);
         let wants_problem = accept.is_some_and(|accept| {
             accept.windows(problem::MEDIA_TYPE.len()).any(|w| w == problem::MEDIA_TYPE.as_bytes())
@@ -128,26 +198,40 @@ impl Asked {
             surface: Surface::of(request.uri().path()),
             wants_problem,
             uri: request.uri().clone(),
-            secure,
         }
     }
 
     /// One line a request; the query is left out, since clients put all sorts of things there.
-    fn log(&self, status: StatusCode, began: Instant) {
+    fn log(&self, app: &App, status: StatusCode, took: Duration) {
         let quiet = status.is_success() && self.method == Method::GET;
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let (method, path) = (self.method.as_str(), self.uri.path());
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let method = self.method.as_str();
         let (id, status) = (self.id.to_str().unwrap_or_default(), status.as_u16());
         if quiet {
+            let path = self.uri.path();
             tracing::debug!(request.id = id, method, path, status, micros, "answered");
         } else {
-            tracing::info!(request.id = id, method, path, status, micros, "answered");
+            let path = without_keys(app, self.uri.path());
+            tracing::info!(request.id = id, method, %path, status, micros, "answered");
         }
     }
 }
 
+/// The path without keys: a key looks like an identifier, and some take it for one (VER-04).
+fn without_keys<'a>(app: &App, path: &'a str) -> Cow<'a, str> {
+    let is_key = |segment: &str| {
+        let key = SecretKey::parse(segment);
+        key.is_ok_and(|key| app.keyring().knows(&app.pepper().digest(&key)))
+    };
+    if !path.split('/').any(is_key) {
+        return path.into();
+    }
+    let shown = path.split('/').map(|segment| if is_key(segment) { "[key]" } else { segment });
+    shown.collect::<Vec<_>>().join("/").into()
+}
+
 /// Takes the client's name for the request if it has a decent one, or gives it one.
-fn name(headers: &mut HeaderMap) -> HeaderValue {
+fn name(headers: &HeaderMap) -> HeaderValue {
     let decent = |id: &HeaderValue| {
         let bytes = id.as_bytes();
         (1..=128).contains(&bytes.len())
@@ -157,11 +241,10 @@ fn name(headers: &mut HeaderMap) -> HeaderValue {
         return id.clone();
     }
     let mut text = Uuid::encode_buffer();
-    let uuid = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-    let text = uuid.hyphenated().encode_lower(&mut text);
-    let id = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"));
-    headers.insert(REQUEST_ID, id.clone());
-    id
+    // Has to be unique, not secret.
+    let uuid = uuid::Builder::from_u128(fastrand::u128(..)).with_version(Version::Random);
+    let text = uuid.with_variant(Variant::RFC4122).as_uuid().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
 /// Routes end in a slash under the tenant and deployment prefixes and nowhere else; both forms are
@@ -193,9 +276,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Response<Body> {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    axum::response::IntoResponse::into_response(Error::internal(format!(
-        "a handler panicked: {words}"
-    )))
+    Error::internal(format!("a handler panicked: {words}")).into_response()
 }
 
 const NOSNIFF: (HeaderName, HeaderValue) =
@@ -203,10 +284,10 @@ const NOSNIFF: (HeaderName, HeaderValue) =
 const HSTS: (HeaderName, HeaderValue) =
     (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 
-fn finish(headers: &mut HeaderMap, asked: &Asked) {
+fn finish(headers: &mut HeaderMap, asked: &Asked, secure: bool) {
     headers.insert(REQUEST_ID, asked.id.clone());
     headers.insert(NOSNIFF.0, NOSNIFF.1);
-    if asked.secure {
+    if secure {
         headers.insert(HSTS.0, HSTS.1);
     }
     // Everything here is for one caller; only assets say otherwise, and say it themselves.

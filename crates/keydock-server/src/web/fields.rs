@@ -3,7 +3,10 @@
 //! Every wrong field is reported, in the order in which they are read, and so is every field that
 //! this route does not know: a misspelt one would otherwise be lost without a word (TEN-05).
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,7 +16,7 @@ use axum::{
 use keydock_core::text::InvalidText;
 use serde_json::{Map, Value};
 
-use crate::{App, Error, Result, error::FieldError};
+use crate::{App, Error, Result, access::still_permitted, error::FieldError};
 
 /// The largest body that is not an upload.
 const LIMIT: usize = 1024 * 1024;
@@ -175,12 +178,15 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 impl FromRequest<App> for Fields {
     type Rejection = Error;
 
-    async fn from_request(request: Request, _app: &App) -> Result<Self> {
-        let sent = request.headers().get(header::CONTENT_TYPE);
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let began = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        still_permitted(&mut parts, app, began).await?;
+        let sent = parts.headers.get(header::CONTENT_TYPE);
         let media_type = sent.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type =
             media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let bytes = read(request.into_body()).await?;
         match media_type.as_str() {
             "" | "application/json" => Self::of_json(&bytes),
             "application/x-www-form-urlencoded" => Ok(Self::of_form(&bytes)),

@@ -6,14 +6,12 @@ pub mod fields;
 pub mod health;
 pub mod paging;
 pub mod problem;
+mod pulse;
 pub mod serve;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{net::IpAddr, time::Instant};
 
-use axum::{
-    extract::ConnectInfo,
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 
 pub use self::{docs::method_not_allowed, edge::edge, fields::Fields, paging::PageRequest};
 use crate::config::Config;
@@ -25,22 +23,56 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const NO_STORE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-/// The name of the request; the edge gave it one if the client did not.
-pub fn request_id(headers: &HeaderMap) -> &str {
-    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default()
+/// What the frame knows of a request, apart from what the client says. One value, since every one
+/// put beside a request costs as much as verifying its key.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// The name of the request: the client's, or one that the frame gave it.
+    pub(crate) id: HeaderValue,
+    /// The other end of the connection.
+    pub(crate) peer: IpAddr,
+    /// When it came.
+    pub(crate) at: Instant,
+}
+
+/// What a request says before its body, read where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) arrival: Option<&'a Arrival>,
+}
+
+impl<'a> Head<'a> {
+    /// The head of a request that is being routed.
+    pub(crate) fn of(parts: &'a Parts) -> Self {
+        Self { uri: &parts.uri, headers: &parts.headers, arrival: parts.extensions.get() }
+    }
+
+    /// When the request came.
+    pub(crate) fn arrived_at(self) -> Instant {
+        self.arrival.map_or_else(Instant::now, |arrival| arrival.at)
+    }
+
+    fn peer(self) -> IpAddr {
+        self.arrival.map_or(IpAddr::from([0, 0, 0, 0]), |arrival| arrival.peer)
+    }
+}
+
+/// The name of the request.
+pub(crate) fn request_id(parts: &Parts) -> &str {
+    let arrival = parts.extensions.get::<Arrival>();
+    arrival.and_then(|arrival| arrival.id.to_str().ok()).unwrap_or_default()
 }
 
 /// The address of the client: of the connection, or, behind proxies that the configuration trusts,
 /// the nearest one in `X-Forwarded-For` that is not such a proxy, read from the right.
-pub fn client_address(parts: &Parts, config: &Config) -> IpAddr {
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
+pub(crate) fn client_address(head: Head<'_>, config: &Config) -> IpAddr {
+    let peer = head.peer();
     if !config.trusts(peer) {
         return peer;
     }
-    let forwarded = parts.headers.get_all("x-forwarded-for").iter().rev();
+    let forwarded = head.headers.get_all("x-forwarded-for").iter().rev();
     let hops =
         forwarded.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     let mut nearest = peer;
@@ -59,10 +91,7 @@ pub fn origin(parts: &Parts, config: &Config) -> String {
     if let Some(url) = config.public_url() {
         return url.trim_end_matches('/').to_owned();
     }
-    let trusted = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .is_some_and(|ConnectInfo(peer)| config.trusts(peer.ip().to_canonical()));
+    let trusted = config.trusts(Head::of(parts).peer());
     let forwarded = |name: &str| {
         parts.headers.get(name).filter(|_| trusted).and_then(|value| value.to_str().ok())
     };
@@ -93,13 +122,18 @@ mod tests {
             request = request.header("x-forwarded-for", *value);
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
-        let peer: IpAddr = peer.parse().unwrap();
-        parts.extensions.insert(ConnectInfo(SocketAddr::new(peer, 1)));
+        come_from(&mut parts, peer);
         parts
     }
 
+    fn come_from(parts: &mut Parts, peer: &str) {
+        let peer = peer.parse::<IpAddr>().unwrap().to_canonical();
+        let id = HeaderValue::from_static("test");
+        parts.extensions.insert(Arrival { id, peer, at: Instant::now() });
+    }
+
     fn address(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
-        client_address(&parts(peer, forwarded), &config(trusted)).to_string()
+        client_address(Head::of(&parts(peer, forwarded)), &config(trusted)).to_string()
     }
 
     #[test]
@@ -130,7 +164,7 @@ mod tests {
         behind.headers.insert("x-forwarded-proto", "https".parse().unwrap());
         behind.headers.insert("x-forwarded-host", "public.example".parse().unwrap());
         assert_eq!(origin(&behind, &config), "https://public.example");
-        behind.extensions.insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 1))));
+        come_from(&mut behind, "203.0.113.9");
         assert_eq!(origin(&behind, &config), "http://documents.example");
     }
 }

@@ -1,36 +1,34 @@
 //! Listening: connections in, a slow or idle one cut off, and an orderly end.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
+    Router,
     body::Body,
-    extract::ConnectInfo,
     http::{Request, Response},
 };
-use hyper::body::Incoming;
+use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
-use tower::{Service, ServiceExt as _};
 
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(15);
+use super::{
+    edge::{Answer, Edge},
+    pulse::{Felt, InService, Pulse},
+};
 
 /// How long requests under way may take once the server ends.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves until `stop` is done, then lets the requests under way end.
-pub async fn serve<S>(listener: TcpListener, service: S, stop: impl Future<Output = ()>)
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+pub async fn serve(listener: TcpListener, edge: Edge<Router>, stop: impl Future<Output = ()>) {
     let builder = builder();
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -47,7 +45,7 @@ where
                 }
             },
         };
-        start(&builder, &connections, stream, peer, service.clone());
+        start(&builder, &connections, stream, peer, edge.clone());
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
@@ -57,7 +55,7 @@ where
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_headers(64);
+    builder.http1().max_headers(64);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -66,31 +64,45 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn start<S>(
+fn start(
     builder: &Builder<TokioExecutor>,
     connections: &GracefulShutdown,
     stream: TcpStream,
     peer: SocketAddr,
-    service: S,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+    edge: Edge<Router>,
+) {
     // Answers are small and written whole; waiting to fill a packet only delays them.
     let _best_effort = stream.set_nodelay(true);
-    let service = service.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(Body::new)
-    });
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let pulse = Pulse::new();
+    let stream = Felt { stream: TokioIo::new(stream), pulse: Arc::clone(&pulse) };
+    let answering = Answering { edge, peer: peer.ip(), pulse: Arc::clone(&pulse) };
+    let connection = builder.serve_connection(stream, answering);
     let watched = connections.watch(connection.into_owned());
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%peer, error = error.as_ref() as &dyn std::error::Error, "connection ended");
+        tokio::select! {
+            biased;
+            ended = watched => if let Err(error) = ended {
+                let error = error.as_ref() as &dyn std::error::Error;
+                tracing::debug!(%peer, error, "connection ended");
+            },
+            () = pulse.stopped() => tracing::debug!(%peer, "connection cut off: nothing moves"),
         }
     });
+}
+
+/// What answers the requests of one connection.
+struct Answering {
+    edge: Edge<Router>,
+    peer: IpAddr,
+    pulse: Arc<Pulse>,
+}
+
+impl Service<Request<Incoming>> for Answering {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = InService<Answer>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.pulse.serve(self.edge.clone().answer(self.peer, request.map(Body::new)))
+    }
 }

@@ -20,6 +20,7 @@ pub struct Tx {
     rng: Arc<Mutex<ChaCha20Rng>>,
     ids: u16,
     topics: Topics,
+    notes: Vec<(&'static str, String)>,
     failed: bool,
 }
 
@@ -67,7 +68,7 @@ impl Topics {
 
 impl Tx {
     pub(super) fn new(conn: Conn, now: Timestamp, rng: Arc<Mutex<ChaCha20Rng>>) -> Self {
-        Self { conn, now, rng, ids: 0, topics: Topics::default(), failed: false }
+        Self { conn, now, rng, ids: 0, topics: Topics::default(), notes: Vec::new(), failed: false }
     }
 
     /// Refuses if a statement has failed, even if the work went on: PostgreSQL would roll back and
@@ -109,6 +110,19 @@ impl Tx {
     /// [`Committed::topics`], so only if the transaction commits.
     pub fn announce(&mut self, topic: &'static str) {
         self.topics.insert(topic);
+    }
+
+    /// Announces a topic and keeps what there is to say about it, for whoever writes it down as the
+    /// last step of this transaction: what all transactions lock is locked last.
+    pub fn announce_about(&mut self, topic: &'static str, note: String) {
+        self.announce(topic);
+        self.notes.push((topic, note));
+    }
+
+    /// What was kept about the topic, in the order of the announcements.
+    pub fn take_notes(&mut self, topic: &str) -> Vec<String> {
+        let taken = self.notes.extract_if(.., |(about, _)| *about == topic);
+        taken.map(|(_, note)| note).collect()
     }
 
     /// Runs a statement and tells how many rows it touched.
@@ -174,6 +188,12 @@ impl Tx {
             Conn::Sqlite(_) => sqlite,
             Conn::Postgres(_) => postgres,
         }
+    }
+
+    /// Of one statement in two forms, the one that passes over rows which another transaction holds:
+    /// `skipping` says so in the words of PostgreSQL; in SQLite, with its one writer, there are none.
+    pub fn skipping_locked(&self, plain: &'static str, skipping: &'static str) -> &'static str {
+        self.either(plain, skipping)
     }
 
     async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {

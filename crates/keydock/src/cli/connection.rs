@@ -31,7 +31,7 @@ impl Connection {
     /// A client with a platform key, and the organization of that key.
     pub(super) async fn with_platform_key(&self) -> Result<(Client, String)> {
         let client = Client::new(&self.url, Some(self.key(&["KEYDOCK_KEY"])?))?;
-        let org = client.whoami().await?.organization_id;
+        let org = client.whoami().await?.organization_id.into_owned();
         match &self.org {
             Some(wanted) if *wanted != org => Err(Ended::new(
                 Failure::Refused,
