@@ -65,10 +65,10 @@ pub struct Parts {
 
 impl App {
     /// An application on these parts.
-    pub fn new(parts: Parts) -> Result<Self> {
+    pub fn new(parts: Parts) -> Self {
         let Parts { config, db, blobs, pepper, sandbox } = parts;
         let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
             config,
@@ -76,12 +76,12 @@ impl App {
             blobs,
             pepper,
             keyring: Keyring::default(),
-            passwords: Passwords::new(at_once)?,
+            passwords: Passwords::new(at_once),
             sandbox,
             completions: Completions::default(),
             work: tokio::sync::Notify::new(),
             metrics: Arc::new(Metrics::new()),
-        })))
+        }))
     }
 
     /// The settings.

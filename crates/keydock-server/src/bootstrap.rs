@@ -81,7 +81,7 @@ pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
     db.migrate().await?;
     let pepper = pepper(&config, &db).await?;
     let blobs = Blobs::Folder(Folder::open_at(config.blobs())?);
-    Ok(App::new(Parts { config, db, blobs, pepper, sandbox })?)
+    Ok(App::new(Parts { config, db, blobs, pepper, sandbox }))
 }
 
 /// Connects to the database and changes nothing in it.

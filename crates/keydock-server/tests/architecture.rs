@@ -104,10 +104,10 @@ fn statements_name_the_organization() {
     const EXCEPTIONS: &[(&str, &str)] = &[
         ("platform_keys/store.rs", "WHERE k.id > $1"),
         ("platform_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
-        ("platform_keys/store.rs", "WHERE id = $1"),
+        ("platform_keys/store.rs", "SET last_used_at = used.last_at"),
         ("deployment_keys/store.rs", "WHERE k.id > $1"),
         ("deployment_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
-        ("deployment_keys/store.rs", "WHERE id = $1"),
+        ("deployment_keys/store.rs", "SET last_used_at = used.last_at"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
         // A session is a person's, whatever the organization.

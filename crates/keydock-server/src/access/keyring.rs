@@ -34,7 +34,7 @@ use crate::{Error, Result, deployment_keys, platform_keys};
 pub const TRUST: Duration = Duration::from_secs(5);
 
 /// How many keys are read from the database at a time.
-const PAGE: usize = 5_000;
+const PAGE: usize = 1_000;
 
 /// The organization of a key, shared by all its keys.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! once a minute for each.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, Ipv6Addr},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -17,6 +17,7 @@ use keydock_core::{
     time::Timestamp,
 };
 use keydock_storage::db::Db;
+use serde_json::{Value, json};
 
 use super::keyring::{Keyring, Tag, Use};
 use crate::{Result, deployment_keys, platform_keys};
@@ -155,34 +156,38 @@ async fn write_down(keyring: &Keyring, db: &Db, due: Vec<Tag>) -> Result<()> {
             keyring.usage().forget(tag);
             batch.extend(keyring.marked(tag, Mark::take).map(|used| (*tag, used)));
         }
+        let of = |kind: KeyKind| batch.iter().map(|(_, used)| used).filter(move |u| u.kind == kind);
         let written = db.write(async |tx| {
-            let mut left = Vec::new();
-            for (tag, used) in &batch {
-                let is_written = match used.kind {
-                    KeyKind::Platform => platform_keys::record_use(tx, used).await?,
-                    KeyKind::Deployment => deployment_keys::record_use(tx, used).await?,
-                };
-                if !is_written {
-                    left.push(*tag);
-                }
-            }
-            Ok::<_, crate::Error>(left)
+            let platform = as_json(of(KeyKind::Platform));
+            let mut written = platform_keys::record_uses(tx, &platform).await?;
+            let deployment = as_json(of(KeyKind::Deployment));
+            written.extend(deployment_keys::record_uses(tx, &deployment).await?);
+            Ok::<_, crate::Error>(written.into_iter().collect::<HashSet<_>>())
         });
         // A key that somebody is changing is left for the next time: this never waits for a row, so
         // nobody ends up waiting for it in a circle.
         let written = written.await.map(|written| written.value);
         let now = db.clock().now();
         for (tag, used) in batch {
-            if written.as_ref().map_or(true, |left| left.contains(&tag)) {
+            if written.as_ref().is_ok_and(|written| written.contains(&used.key)) {
+                keyring.usage().note(tag, now.after(EVERY));
+            } else {
                 keyring.give_back(&tag, |mark| mark.give_back(used.count));
                 keyring.usage().note(tag, now);
-            } else {
-                keyring.usage().note(tag, now.after(EVERY));
             }
         }
         written?;
     }
     Ok(())
+}
+
+/// Uses, as statements take them: `[{"id": …, "at": …, "ip": …, "uses": …}]`.
+pub fn as_json<'a>(uses: impl Iterator<Item = &'a Used>) -> String {
+    let row = |used: &Used| {
+        json!({"id": used.key.to_string(), "at": used.at.as_micros(), "ip": used.ip.to_string(),
+               "uses": used.count})
+    };
+    uses.map(row).collect::<Value>().to_string()
 }
 
 #[cfg(test)]

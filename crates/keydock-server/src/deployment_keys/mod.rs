@@ -18,7 +18,7 @@ use keydock_core::{
 use keydock_storage::db::Tx;
 use serde_json::json;
 
-pub use self::store::{entries, find_entry, record_use};
+pub use self::store::{entries, find_entry, record_uses};
 use crate::{
     Error, Result,
     access::{Caller, Member, changes, secrets::Minting},

@@ -14,7 +14,6 @@ use crate::{
         Caller,
         keyring::{Entry, Opens, Orgs, Page},
         secrets::{Digests, Minted, Secrets},
-        usage::Used,
     },
 };
 
@@ -132,20 +131,33 @@ pub(super) async fn delete(tx: &mut Tx, org: OrgNumber, id: Id<id::DeploymentKey
     Ok(())
 }
 
-/// Adds to the record of a key. By its id alone: the key itself said who it is.
+/// Adds to the records of keys, in one statement. By their ids alone: the keys themselves said who
+/// they are. `uses` is what [`usage::as_json`](crate::access::usage::as_json) makes of them.
 ///
-/// False if somebody is changing the key at the moment, or it is gone.
-pub async fn record_use(tx: &mut Tx, used: &Used) -> Result<bool> {
+/// Tells which were written: not those that somebody is changing at the moment, or that are gone.
+pub async fn record_uses(tx: &mut Tx, uses: &str) -> Result<Vec<Id<id::AnyKey>>> {
     let sql = tx.skipping_locked(
         "UPDATE deployment_keys
-         SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
-         WHERE id = $1",
+         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
+             use_count = use_count + used.uses
+         FROM (SELECT value ->> 'id' AS used_id, value ->> 'at' AS last_at,
+                      value ->> 'ip' AS last_ip, value ->> 'uses' AS uses
+               FROM json_each($1)) AS used
+         WHERE id = used.used_id
+         RETURNING id",
         "UPDATE deployment_keys
-         SET last_used_at = $2, last_used_ip = $3, use_count = use_count + $4
-         WHERE id = (SELECT id FROM deployment_keys WHERE id = $1 FOR UPDATE SKIP LOCKED)",
+         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
+             use_count = use_count + used.uses
+         FROM (SELECT k.id AS used_id, u.at AS last_at, u.ip AS last_ip, u.uses
+               FROM deployment_keys k
+               JOIN json_to_recordset($1::json) AS u (id text, at bigint, ip text, uses bigint)
+                    ON u.id = k.id
+               FOR UPDATE OF k SKIP LOCKED) AS used
+         WHERE id = used.used_id
+         RETURNING id",
     );
-    let values = args![used.key, used.at, used.ip.to_string(), used.count];
-    Ok(tx.execute(sql, values).await? == 1)
+    let written: Vec<String> = tx.fetch_all(sql, args![uses]).await?;
+    written.iter().map(|id| id.parse().map_err(crate::Error::internal)).collect()
 }
 
 /// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.

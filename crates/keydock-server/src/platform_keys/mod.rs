@@ -19,7 +19,7 @@ use keydock_core::{
 use keydock_storage::db::{OnConflict as _, Tx};
 use serde_json::json;
 
-pub use self::store::{entries, find_entry, record_use};
+pub use self::store::{entries, find_entry, record_uses};
 use crate::{
     Error, Result,
     access::{Admin, Caller, changes, secrets::Minting},

@@ -179,8 +179,7 @@ pub(crate) async fn sibling(app: &App, sandbox: Sandbox) -> App {
         blobs: app.blobs().clone(),
         pepper: Pepper::new(&Zeroizing::new([7; 32])),
         sandbox,
-    })
-    .unwrap();
+    });
     sibling.keyring().catch_up(sibling.db()).await.unwrap();
     sibling
 }

@@ -101,7 +101,7 @@ impl TestApp {
         let config = settings.check().unwrap();
         let blobs = Blobs::Folder(Folder::open_at(config.blobs()).unwrap());
         let pepper = keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32]));
-        let app = App::new(Parts { config, db, blobs, pepper, sandbox: sandbox() }).unwrap();
+        let app = App::new(Parts { config, db, blobs, pepper, sandbox: sandbox() });
         let first = bootstrap::first_start(&app).await.unwrap().expect("the database is new");
         let credentials = std::fs::read_to_string(first.credentials).unwrap();
         let platform_key = credentials
