@@ -346,14 +346,29 @@ pub struct Page {
     pub last: Option<String>,
 }
 
-/// The organizations met while reading keys, so that each is held once.
+/// The organizations met while reading keys, and the names of their keys, so that each is held once:
+/// what is in one place is in the cache of the processor.
 #[derive(Debug, Default)]
-pub struct Orgs(std::collections::HashMap<OrgNumber, Arc<OrgFacts>>);
+pub struct Orgs {
+    orgs: std::collections::HashMap<OrgNumber, Arc<OrgFacts>>,
+    key_names: std::collections::HashSet<Arc<str>>,
+}
 
 impl Orgs {
     /// The one copy of these facts.
     pub fn share(&mut self, facts: OrgFacts) -> Arc<OrgFacts> {
-        Arc::clone(self.0.entry(facts.number).or_insert_with(|| Arc::new(facts)))
+        Arc::clone(self.orgs.entry(facts.number).or_insert_with(|| Arc::new(facts)))
+    }
+
+    /// What a key opens, in words that keys of the same name share.
+    pub fn share_name(&mut self, opens: Opens) -> Opens {
+        let Opens::Organization { key_name } = opens else { return opens };
+        let known = self.key_names.get(&key_name).map(Arc::clone);
+        let key_name = known.unwrap_or_else(|| {
+            self.key_names.insert(Arc::clone(&key_name));
+            key_name
+        });
+        Opens::Organization { key_name }
     }
 }
 

@@ -104,7 +104,7 @@ impl<O: Into<Opens>> Secrets<O> {
     fn entries(self, orgs: &mut Orgs) -> impl Iterator<Item = Entry> + use<O> {
         let (key, active) = (self.id, self.is_active);
         let org = orgs.share(self.org);
-        let opens = self.opens.into();
+        let opens = orgs.share_name(self.opens.into());
         let current = if active { Standing::Active } else { Standing::Inactive };
         let previous =
             self.previous.map(|(digest, until)| (digest, Standing::Replaced { until, active }));
