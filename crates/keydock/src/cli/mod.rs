@@ -1,6 +1,10 @@
 //! The commands, one file each.
 
-#![expect(clippy::doc_markdown, reason = "help is read in a terminal, not as Markdown")]
+#![expect(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "help is read in a terminal, not as Markdown"
+)]
 
 mod connection;
 mod deployments;
