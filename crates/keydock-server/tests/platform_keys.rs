@@ -388,6 +388,27 @@ async fn uses_are_recorded() {
     assert!(listed.body[0]["last_used_at"].is_string());
 }
 
+/// Proves AUD-05 while two secrets of one key work: both are uses of the key.
+#[tokio::test]
+async fn uses_of_both_secrets_of_an_overlap_count() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let id = first_id(&admin).await;
+    let old = app.platform();
+    let refreshed = admin.put(KEYS, json!({"id": id, "grace_seconds": 60})).await;
+    let new = app.key(refreshed.body["key"].as_str().unwrap());
+    for _ in 0..2 {
+        assert_eq!(old.get(WHOAMI).await.status, 200);
+    }
+    for _ in 0..3 {
+        assert_eq!(new.get(WHOAMI).await.status, 200);
+    }
+    keydock_server::access::usage::flush(app.app.keyring(), app.app.db()).await.unwrap();
+    let listed = admin.get(KEYS).await;
+    assert_eq!(listed.body[0]["use_count"], 5);
+    assert_eq!(listed.body[0]["last_used_ip"], new.ip.to_string(), "the later one");
+}
+
 #[tokio::test]
 async fn a_secret_can_be_compared_with_a_key() {
     let app = TestApp::start().await;

@@ -156,6 +156,9 @@ async fn write_down(keyring: &Keyring, db: &Db, due: Vec<Tag>) -> Result<()> {
             keyring.usage().forget(tag);
             batch.extend(keyring.marked(tag, Mark::take).map(|used| (*tag, used)));
         }
+        if batch.is_empty() {
+            continue;
+        }
         let of = |kind: KeyKind| batch.iter().map(|(_, used)| used).filter(move |u| u.kind == kind);
         let written = db.write(async |tx| {
             let platform = as_json(of(KeyKind::Platform));
@@ -181,13 +184,23 @@ async fn write_down(keyring: &Keyring, db: &Db, due: Vec<Tag>) -> Result<()> {
     Ok(())
 }
 
-/// Uses, as statements take them: `[{"id": …, "at": …, "ip": …, "uses": …}]`.
+/// Uses, as statements take them: `[{"id": …, "at": …, "ip": …, "uses": …}]`, each key once. During an
+/// overlap two secrets are of one key.
 pub fn as_json<'a>(uses: impl Iterator<Item = &'a Used>) -> String {
+    let mut keys: HashMap<Id<id::AnyKey>, Used> = HashMap::new();
+    for used in uses {
+        keys.entry(used.key)
+            .and_modify(|known| {
+                let count = known.count.saturating_add(used.count);
+                *known = Used { count, ..if used.at > known.at { *used } else { *known } };
+            })
+            .or_insert(*used);
+    }
     let row = |used: &Used| {
         json!({"id": used.key.to_string(), "at": used.at.as_micros(), "ip": used.ip.to_string(),
                "uses": used.count})
     };
-    uses.map(row).collect::<Value>().to_string()
+    keys.values().map(row).collect::<Value>().to_string()
 }
 
 #[cfg(test)]
