@@ -5,16 +5,21 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use axum::body::Bytes;
+use hyper::{
+    body::{Body, Frame, Incoming, SizeHint},
+    rt::{Read, ReadBuf, ReadBufCursor, Write},
+};
 
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -35,6 +40,8 @@ pub(super) struct Pulse {
     moved: AtomicBool,
     /// Whether bytes of a request are awaited: from the first ones, and on a new connection.
     awaited: AtomicBool,
+    /// Whether a request was answered before all of it was read.
+    unread: AtomicBool,
 }
 
 impl Pulse {
@@ -43,7 +50,16 @@ impl Pulse {
             in_service: AtomicU32::new(0),
             moved: AtomicBool::new(false),
             awaited: AtomicBool::new(true),
+            unread: AtomicBool::new(false),
         })
+    }
+
+    /// The body of a request, of which it is felt whether somebody reads it to its end.
+    pub(super) fn body(self: &Arc<Self>, incoming: Incoming) -> axum::body::Body {
+        if incoming.is_end_stream() {
+            return axum::body::Body::empty();
+        }
+        axum::body::Body::new(FeltBody { incoming, is_over: false, pulse: Arc::clone(self) })
     }
 
     /// An answer that is being made; until it is, the connection is alive.
@@ -92,14 +108,58 @@ impl<F> Drop for InService<F> {
     }
 }
 
+/// The body of a request that is being read.
+#[derive(Debug)]
+struct FeltBody {
+    incoming: Incoming,
+    is_over: bool,
+    pulse: Arc<Pulse>,
+}
+
+impl Body for FeltBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        self.is_over = frame.is_none();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for FeltBody {
+    fn drop(&mut self) {
+        if !self.is_over && !self.incoming.is_end_stream() {
+            self.pulse.unread.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// A stream that marks what goes through it.
 #[derive(Debug)]
 pub(super) struct Felt<T> {
-    pub(super) stream: T,
-    pub(super) pulse: Arc<Pulse>,
+    stream: T,
+    pulse: Arc<Pulse>,
+    /// Whether the end of what is sent was said.
+    is_shut: bool,
 }
 
 impl<T> Felt<T> {
+    pub(super) fn new(stream: T, pulse: Arc<Pulse>) -> Self {
+        Self { stream, pulse, is_shut: false }
+    }
+
     fn mark(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
             self.pulse.moved.store(true, Ordering::Relaxed);
@@ -123,7 +183,21 @@ impl<T: Read + Unpin> Read for Felt<T> {
     }
 }
 
-impl<T: Write + Unpin> Write for Felt<T> {
+impl<T: Read + Unpin> Felt<T> {
+    /// Reads to the end and keeps nothing.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut bytes = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, bytes.unfilled()))?;
+            if bytes.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: Read + Write + Unpin> Write for Felt<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,8 +211,19 @@ impl<T: Write + Unpin> Write for Felt<T> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Says that no more will be sent. Who is still sending a request that was answered already is
+    /// let finish: closing on unread bytes resets the connection, and the answer is lost with it.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+        }
+        if self.pulse.unread.load(Ordering::Relaxed) {
+            // For as long as it takes to be cut off for asking nothing.
+            self.pulse.awaited.store(true, Ordering::Relaxed);
+            return self.poll_discard(cx);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -74,7 +74,7 @@ fn start(
     // Answers are small and written whole; waiting to fill a packet only delays them.
     let _best_effort = stream.set_nodelay(true);
     let pulse = Pulse::new();
-    let stream = Felt { stream: TokioIo::new(stream), pulse: Arc::clone(&pulse) };
+    let stream = Felt::new(TokioIo::new(stream), Arc::clone(&pulse));
     let answering = Answering { edge, peer: peer.ip(), pulse: Arc::clone(&pulse) };
     let connection = builder.serve_connection(stream, answering);
     let watched = connections.watch(connection.into_owned());
@@ -103,6 +103,7 @@ impl Service<Request<Incoming>> for Answering {
     type Future = InService<Answer>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.pulse.serve(self.edge.clone().answer(self.peer, request.map(Body::new)))
+        let request = request.map(|incoming| self.pulse.body(incoming));
+        self.pulse.serve(self.edge.clone().answer(self.peer, request))
     }
 }
