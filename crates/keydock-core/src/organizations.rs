@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 
 /// The name of an organization in URLs, headers and answers: `mock_org`.
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// addresses begin with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct OrgName(String);
+pub struct OrgName(ArrayString<{ OrgName::MAX_LEN }>);
 
 /// First path segments that the server itself uses, now or by a promise to come, so that
 /// `/{org}/…` and `/api/v1/unstract/{org}/…` are never ambiguous.
@@ -73,6 +74,8 @@ pub enum InvalidOrgName {
 }
 
 impl OrgName {
+    const MAX_LEN: usize = 30;
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -86,10 +89,10 @@ impl FromStr for OrgName {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         match text {
             "" => Err(InvalidOrgName::Empty),
-            text if text.chars().count() > 30 => Err(InvalidOrgName::TooLong),
+            text if text.chars().count() > Self::MAX_LEN => Err(InvalidOrgName::TooLong),
             text if !text.bytes().all(allowed) => Err(InvalidOrgName::Character),
             text if RESERVED.binary_search(&text).is_ok() => Err(InvalidOrgName::Reserved),
-            text => Ok(Self(text.to_owned())),
+            text => ArrayString::from(text).map(Self).map_err(|_| InvalidOrgName::TooLong),
         }
     }
 }
@@ -104,7 +107,7 @@ impl TryFrom<String> for OrgName {
 
 impl From<OrgName> for String {
     fn from(name: OrgName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

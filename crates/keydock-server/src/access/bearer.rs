@@ -11,7 +11,7 @@ use keydock_core::{
 
 use super::{
     Refusal, Takes,
-    keyring::{Opens, OrgFacts, Use, Verified},
+    keyring::{Opens, OrgFacts, Seen, Use, Verified},
     throttle::network,
 };
 use crate::{
@@ -64,10 +64,24 @@ impl App {
     /// Verifies a token. An unknown one counts against the address that sent it; a genuine one,
     /// whatever its state, never does (VER-07).
     pub(crate) fn verify_token(&self, token: &str, head: Head<'_>) -> Result<BearerPresented> {
+        self.verify_token_then(token, head, |seen, ip| BearerPresented {
+            verified: seen.verified(),
+            ip,
+        })
+    }
+
+    /// Does as [`Self::verify_token`] and tells what `then` makes of the key.
+    pub(crate) fn verify_token_then<T>(
+        &self,
+        token: &str,
+        head: Head<'_>,
+        then: impl FnOnce(Seen<'_>, IpAddr) -> T,
+    ) -> Result<T> {
         let ip = client_address(head, self.config());
         let at = self.db().clock().now();
-        match self.verify(token, Use { at, instant: head.arrived_at(), ip }) {
-            Ok(verified) => Ok(BearerPresented { verified, ip }),
+        let used = Use { at, instant: head.arrived_at(), ip };
+        match self.verify(token, &used, |seen| then(seen, ip)) {
+            Ok(made) => Ok(made),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
                 .guesses()
                 .count(&network(ip))
@@ -77,19 +91,24 @@ impl App {
         }
     }
 
-    fn verify(&self, token: &str, used: Use) -> Result<Verified, Refusal> {
+    fn verify<T>(
+        &self,
+        token: &str,
+        used: &Use,
+        then: impl FnOnce(Seen<'_>) -> T,
+    ) -> Result<T, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
         let digest: KeyDigest = self.pepper().digest(&secret);
-        self.keyring().verify(&digest, &used)
+        self.keyring().verify_then(&digest, used, then)
     }
 }
 
 /// The name of a key of a whole organization; refuses any other kind.
-pub(super) fn organization_key(verified: &Verified) -> Result<&std::sync::Arc<str>, Refusal> {
-    match &verified.opens {
+pub(super) fn organization_key(opens: &Opens) -> Result<&std::sync::Arc<str>, Refusal> {
+    match opens {
         Opens::Organization { key_name } => Ok(key_name),
         Opens::Deployment(_) => {
-            Err(Refusal::WrongKind { sent: verified.opens.genuine(), takes: Takes::Platform })
+            Err(Refusal::WrongKind { sent: opens.genuine(), takes: Takes::Platform })
         }
     }
 }

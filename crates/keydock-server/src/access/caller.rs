@@ -103,9 +103,10 @@ pub struct Person {
 pub struct InstanceAdmin(Person);
 
 /// The holder of a key of a whole organization, where the URL names none.
-pub struct KeyHolder {
-    org: Arc<OrgFacts>,
-    key_name: Arc<str>,
+#[derive(Clone, Copy)]
+pub struct KeyHolder<'a> {
+    org: &'a OrgFacts,
+    key_name: &'a str,
 }
 
 /// Somebody of whom nothing is known but where they are.
@@ -199,7 +200,7 @@ impl FromRequestParts<App> for Member {
 fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
     // The token borrows from the parts, which the path extractor wants to itself.
     let presented = app.verify_token(token, Head::of(parts))?;
-    let key_name = organization_key(&presented.verified)?;
+    let key_name = organization_key(&presented.verified.opens)?;
     let org = &presented.verified.org;
     if !path_names(parts, org.name.as_str()) {
         return Err(Refusal::OtherOrganization.into());
@@ -379,15 +380,32 @@ impl FromRequestParts<App> for InstanceAdmin {
     }
 }
 
-impl KeyHolder {
+impl KeyHolder<'_> {
+    /// What `then` makes of the holder of the key in the head of a request.
+    pub(crate) fn then<T>(
+        head: Head<'_>,
+        app: &App,
+        then: impl FnOnce(KeyHolder<'_>) -> T,
+    ) -> Result<T> {
+        bearer::refuse_key_in_url(head.uri)?;
+        let Presented::Token(token) = Presented::in_headers(head.headers)? else {
+            return Err(Refusal::Anonymous.into());
+        };
+        app.verify_token_then(token, head, |seen, _| {
+            let key_name = organization_key(seen.opens())?;
+            confirm_header(head.headers, seen.org())?;
+            Ok(then(KeyHolder { org: seen.org(), key_name }))
+        })?
+    }
+
     /// The organization of the key.
     pub fn org(&self) -> &OrgFacts {
-        &self.org
+        self.org
     }
 
     /// What people call the key.
     pub fn key_name(&self) -> &str {
-        &self.key_name
+        self.key_name
     }
 
     /// How much the key opens.
@@ -396,31 +414,9 @@ impl KeyHolder {
     }
 }
 
-impl fmt::Debug for KeyHolder {
+impl fmt::Debug for KeyHolder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyHolder({})", self.org.name)
-    }
-}
-
-impl KeyHolder {
-    /// The holder of the key in the head of a request.
-    pub(crate) fn of(head: Head<'_>, app: &App) -> Result<Self> {
-        bearer::refuse_key_in_url(head.uri)?;
-        let Presented::Token(token) = Presented::in_headers(head.headers)? else {
-            return Err(Refusal::Anonymous.into());
-        };
-        let verified = app.verify_token(token, head)?.verified;
-        let key_name = Arc::clone(organization_key(&verified)?);
-        confirm_header(head.headers, &verified.org)?;
-        Ok(Self { org: verified.org, key_name })
-    }
-}
-
-impl FromRequestParts<App> for KeyHolder {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Self::of(Head::of(parts), app)
     }
 }
 

@@ -23,6 +23,7 @@ use keydock_core::{
 };
 use keydock_storage::db::{Db, Tx};
 use papaya::HashMap;
+use smol_str::SmolStr;
 
 use super::{
     Genuine, Refusal, changes,
@@ -44,7 +45,7 @@ pub struct OrgFacts {
     /// Its name in URLs.
     pub name: OrgName,
     /// Its name on pages.
-    pub title: String,
+    pub title: SmolStr,
 }
 
 /// What a key opens.
@@ -100,6 +101,10 @@ pub struct Verified {
     /// What it opens.
     pub opens: Opens,
 }
+
+/// The same while it is looked at in its place, where nothing is copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a>(&'a Held);
 
 /// A use of a key.
 #[derive(Clone, Copy, Debug)]
@@ -195,9 +200,19 @@ impl Keyring {
     }
 
     /// Finds the key whose secret has this digest, and marks that it was used.
+    pub fn verify(&self, digest: &KeyDigest, used: &Use) -> Result<Verified, Refusal> {
+        self.verify_then(digest, used, |Seen(held)| held.verified())
+    }
+
+    /// Does as [`Self::verify`] and tells what `then` makes of the key.
     ///
     /// Takes no lock but for the first use in a minute, allocates nothing and asks no database.
-    pub fn verify(&self, digest: &KeyDigest, used: &Use) -> Result<Verified, Refusal> {
+    pub fn verify_then<T>(
+        &self,
+        digest: &KeyDigest,
+        used: &Use,
+        then: impl FnOnce(Seen<'_>) -> T,
+    ) -> Result<T, Refusal> {
         if !self.is_trusted_at(used.instant) {
             return Err(Refusal::KeysUnavailable);
         }
@@ -217,7 +232,7 @@ impl Keyring {
         if found.mark.add(used) {
             self.usage.note(tag(digest), used.at);
         }
-        Ok(found.verified())
+        Ok(then(Seen(found)))
     }
 
     /// The uses of a secret, as `take` finds them.
@@ -369,6 +384,23 @@ impl Orgs {
             key_name
         });
         Opens::Organization { key_name }
+    }
+}
+
+impl<'a> Seen<'a> {
+    /// Its organization.
+    pub fn org(self) -> &'a OrgFacts {
+        &self.0.org
+    }
+
+    /// What it opens.
+    pub fn opens(self) -> &'a Opens {
+        &self.0.opens
+    }
+
+    /// What is worth keeping.
+    pub fn verified(self) -> Verified {
+        self.0.verified()
     }
 }
 

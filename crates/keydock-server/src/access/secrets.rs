@@ -119,7 +119,7 @@ impl<O: FromRow> FromRow for Secrets<O> {
         let org = OrgFacts {
             number: OrgNumber::from_i64(row.int("org_id")?),
             name: row.parse("org_name")?,
-            title: row.text("title")?,
+            title: row.text("title")?.into(),
         };
         Ok(Self {
             id: row.parse("id")?,

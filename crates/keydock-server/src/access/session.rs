@@ -8,6 +8,7 @@ use keydock_core::{
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, args};
+use smol_str::SmolStr;
 use subtle::ConstantTimeEq as _;
 
 use crate::{App, Error, Result, config::Config};
@@ -42,7 +43,7 @@ pub(super) struct SignedIn {
 pub(super) struct Membership {
     pub(super) org: OrgNumber,
     pub(super) name: OrgName,
-    pub(super) title: String,
+    pub(super) title: SmolStr,
     pub(super) role: Role,
 }
 
@@ -131,7 +132,7 @@ impl FromRow for SignedIn {
             Some(role) => Some(Membership {
                 org: OrgNumber::from_i64(row.int("member_org")?),
                 name: row.parse("name")?,
-                title: row.text("title")?,
+                title: row.text("title")?.into(),
                 role,
             }),
         };

@@ -164,7 +164,7 @@ async fn profile(member: MemberProof, State(app): State<App>) -> Result<Json<wir
         login_onboarding_message_displayed: true,
         prompt_onboarding_message_displayed: true,
         role: found.role.to_string(),
-        organization_name: member.caller().org.title.clone(),
+        organization_name: member.caller().org.title.to_string(),
         organization_id: member.org_name().to_string(),
     };
     Ok(Json(wire::ProfileAnswer { user }))

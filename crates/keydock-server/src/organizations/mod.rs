@@ -116,7 +116,7 @@ async fn found_as(
     let founder = act(OrgFacts {
         number: organization.number,
         name: organization.name.clone(),
-        title: organization.title.to_string(),
+        title: organization.title.as_str().into(),
     });
     members::add_founder(tx, &founder, owner).await?;
     let subject = Subject::new("organization", &organization.name);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode},
-    response::{IntoResponse as _, Response},
+    http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
 };
 use keydock_core::{
     id::{self, Id},
@@ -345,8 +345,8 @@ async fn audit(admin: Admin, State(app): State<App>) -> Result<Json<Vec<AuditEve
     tag = "Identity",
     responses((status = 200, body = wire::WhoAmI), (status = 401, body = RefusalBody))
 )]
-async fn whoami(holder: KeyHolder) -> Response {
-    tell(&holder)
+async fn whoami(State(app): State<App>, parts: Parts) -> Result<Response> {
+    KeyHolder::then(Head::of(&parts), &app, tell)
 }
 
 /// Where [`whoami`] is.
@@ -358,13 +358,10 @@ pub(crate) fn whoami_at_once(method: &Method, head: Head<'_>, app: &App) -> Opti
     if *method != Method::GET || head.uri.path() != WHOAMI {
         return None;
     }
-    Some(match KeyHolder::of(head, app) {
-        Ok(holder) => tell(&holder),
-        Err(error) => error.into_response(),
-    })
+    Some(KeyHolder::then(head, app, tell).unwrap_or_else(IntoResponse::into_response))
 }
 
-fn tell(holder: &KeyHolder) -> Response {
+fn tell(holder: KeyHolder<'_>) -> Response {
     let answer = wire::WhoAmI {
         organization_id: holder.org().name.as_str().into(),
         organization_name: holder.org().title.as_str().into(),
