@@ -91,9 +91,10 @@ async fn make_key(tx: &mut Tx, app: &App, org: i64, slot: i64) -> Result<String,
     let id: Id<id::PlatformKey> = tx.new_id();
     let form = SecretForm::Uuid;
     let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Platform, form, rng));
-    let sql = "INSERT INTO platform_keys (id, org_id, slot, name, digest, last_four, fingerprint,
-                                          is_active, version, created_at, modified_at, use_count)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $9, 0)";
+    let sql = "INSERT INTO keys (id, org_id, kind, slot, name, description, opens_all, limits, digest,
+                                 last_four, fingerprint, is_active, version, secrets_made,
+                                 created_at, modified_at, use_count)
+               VALUES ($1, $2, 'platform', $3, $4, '', FALSE, '{}', $5, $6, $7, $8, 1, 1, $9, $9, 0)";
     let values = args![
         id,
         org,

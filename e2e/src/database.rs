@@ -152,8 +152,9 @@ impl FromRow for StoredKey {
 
 /// The platform keys of an organization and the events about them, as of one instant.
 pub async fn keys_and_events(db: &Db, org: &str) -> Result<(Vec<StoredKey>, Vec<Event>)> {
-    let keys = "SELECT k.id, k.is_active, k.version FROM platform_keys k
-                JOIN organizations o ON o.id = k.org_id WHERE o.name = $1";
+    let keys = "SELECT k.id, k.is_active, k.version FROM keys k
+                JOIN organizations o ON o.id = k.org_id
+                WHERE o.name = $1 AND k.kind = 'platform'";
     let events = "SELECT e.action, e.subject_id, e.detail FROM audit_events e
                   JOIN organizations o ON o.id = e.org_id
                   WHERE o.name = $1 AND e.subject_kind = 'platform_key' ORDER BY e.id";

@@ -24,7 +24,7 @@ pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Copy, Debug)]
         pub enum $name {}
     )*};
 }
@@ -34,7 +34,11 @@ kinds! {
     PlatformKey,
     /// Kind of [`Id`]: a key of one deployment.
     DeploymentKey,
-    /// Kind of [`Id`]: a key of either sort, where only its identity matters.
+    /// Kind of [`Id`]: a key of an organization with a tier.
+    PlatformApiKey,
+    /// Kind of [`Id`]: a key of several or all deployments of an organization.
+    OrgDeploymentKey,
+    /// Kind of [`Id`]: a key of any sort, where only its identity matters.
     AnyKey,
     /// Kind of [`Id`]: a workflow.
     Workflow,

@@ -5,6 +5,7 @@
 
 pub mod fields;
 pub mod id;
+pub mod limits;
 pub mod organizations;
 pub mod role;
 pub mod secret;

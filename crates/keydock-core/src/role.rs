@@ -58,7 +58,23 @@ pub enum Tier {
     FullAccess,
 }
 
+/// The text names no tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown permission: use \"read\", \"read_write\" or \"full_access\"")]
+pub struct UnknownTier;
+
+impl FromStr for Tier {
+    type Err = UnknownTier;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTier> {
+        Self::ALL.into_iter().find(|tier| tier.as_str() == text).ok_or(UnknownTier)
+    }
+}
+
 impl Tier {
+    /// Every tier, weakest first.
+    pub const ALL: [Self; 3] = [Self::Read, Self::ReadWrite, Self::FullAccess];
+
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

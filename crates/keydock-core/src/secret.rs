@@ -14,18 +14,26 @@ use zeroize::{Zeroize as _, Zeroizing};
 pub enum KeyKind {
     /// A whole organization: one of its two platform keys.
     Platform,
+    /// A whole organization, as far as its tier goes: a platform API key.
+    PlatformApi,
     /// One deployment.
     Deployment,
+    /// Several or all deployments of an organization.
+    OrgDeployment,
 }
 
 impl KeyKind {
-    const ALL: [Self; 2] = [Self::Platform, Self::Deployment];
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::Platform, Self::PlatformApi, Self::Deployment, Self::OrgDeployment];
 
     /// Written in front of a prefixed secret. Never change a released one: it would kill its keys.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Platform => "kdp_",
+            Self::PlatformApi => "kda_",
             Self::Deployment => "kdd_",
+            Self::OrgDeployment => "kdo_",
         }
     }
 
@@ -33,8 +41,23 @@ impl KeyKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Platform => "platform",
+            Self::PlatformApi => "platform_api",
             Self::Deployment => "deployment",
+            Self::OrgDeployment => "org_deployment",
         }
+    }
+}
+
+/// The text names no kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown kind of key")]
+pub struct UnknownKind;
+
+impl FromStr for KeyKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(UnknownKind)
     }
 }
 
@@ -44,7 +67,7 @@ pub enum SecretForm {
     /// A random UUID, as the clients of the wire expect: 122 random bits.
     #[default]
     Uuid,
-    /// `kdp_` or `kdd_`, 30 random characters (178 bits) and a checksum of 6.
+    /// `kdp_` or another prefix, 30 random characters (178 bits) and a checksum of 6.
     Prefixed,
 }
 

@@ -148,6 +148,14 @@ text! {
     KeyDescription, |text| check(text, &Rule { max: 255, may_be_blank: false, markup: Markup::Refused })
 }
 text! {
+    /// What a key of an organization is called: 1 to 128 characters.
+    ApiKeyName, |text| check(text, &Rule { max: 128, may_be_blank: false, markup: Markup::Refused })
+}
+text! {
+    /// What a key of an organization is for: 1 to 512 characters.
+    ApiKeyPurpose, |text| check(text, &Rule { max: 512, may_be_blank: false, markup: Markup::Refused })
+}
+text! {
     /// What an organization is called on pages: 1 to 150 characters.
     OrgTitle, |text| check(text, &Rule { max: 150, may_be_blank: false, markup: Markup::Refused })
 }

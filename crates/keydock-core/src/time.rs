@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -10,7 +11,11 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 /// An instant, in microseconds since the Unix epoch, UTC.
 ///
@@ -70,6 +75,22 @@ impl Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    /// Reads RFC 3339, in any zone.
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros).map(Self).map_err(|_| InvalidTimestamp)
+    }
+}
+
+/// The text is no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an instant as RFC 3339 writes it")]
+pub struct InvalidTimestamp;
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}Z", self.local())
@@ -128,6 +149,14 @@ mod tests {
         assert_eq!(at.to_string(), "2026-08-07T09:00:00.123456Z");
         assert_eq!(at.to_offset_string(), "2026-08-07T09:00:00.123456+00:00");
         assert_eq!(Timestamp::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_other_zones() {
+        let at = Timestamp::from_micros(1_786_093_200_123_456);
+        assert_eq!(at.to_string().parse(), Ok(at));
+        assert_eq!("2026-08-07T11:00:00.123456+02:00".parse(), Ok(at));
+        assert_eq!("2026-08-07".parse::<Timestamp>(), Err(InvalidTimestamp));
     }
 
     #[test]

@@ -313,7 +313,7 @@ fn describe(
          PLATFORM_KEY={}\n",
         config.first_org,
         admin.username,
-        founded.first_key.key.name,
+        founded.first_key.key.kind.name,
         founded.first_key.secret.reveal(),
     ))
 }

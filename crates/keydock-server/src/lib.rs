@@ -19,6 +19,7 @@ pub mod workflows;
 
 pub mod console;
 pub mod jobs;
+pub mod keys;
 pub mod telemetry;
 pub mod web;
 

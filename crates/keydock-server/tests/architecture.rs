@@ -23,6 +23,7 @@ const FEATURES: &[&str] = &[
     "audit_log",
     "users",
     "sessions",
+    "keys",
     "platform_keys",
     "members",
     "organizations",
@@ -102,12 +103,10 @@ fn sql_stands_in_stores() {
 fn statements_name_the_organization() {
     /// Beginnings of statements that may leave it out, and why.
     const EXCEPTIONS: &[(&str, &str)] = &[
-        ("platform_keys/store.rs", "WHERE k.id > $1"),
-        ("platform_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
-        ("platform_keys/store.rs", "SET last_used_at = used.last_at"),
-        ("deployment_keys/store.rs", "WHERE k.id > $1"),
-        ("deployment_keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
-        ("deployment_keys/store.rs", "SET last_used_at = used.last_at"),
+        ("keys/store.rs", "WHERE k.id > $1"),
+        ("keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
+        ("keys/store.rs", "SET last_used_at = used.last_at"),
+        ("keys/store.rs", "FROM key_scopes WHERE key_id = $1"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
         // A session is a person's, whatever the organization.
@@ -117,8 +116,9 @@ fn statements_name_the_organization() {
         ("executions/store.rs", "WHERE forgotten_at = $1"),
     ];
     const TABLES: &[&str] = &[
-        "platform_keys",
-        "deployment_keys",
+        "keys",
+        "key_scopes",
+        "key_quotas",
         "deployments",
         "deployment_owners",
         "workflows",

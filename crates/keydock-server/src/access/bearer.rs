@@ -64,19 +64,20 @@ impl App {
     /// Verifies a token. An unknown one counts against the address that sent it; a genuine one,
     /// whatever its state, never does (VER-07).
     pub(crate) fn verify_token(&self, token: &str, head: Head<'_>) -> Result<BearerPresented> {
-        self.verify_token_then(token, head, |seen, ip| BearerPresented {
-            verified: seen.verified(),
-            ip,
-        })
+        let presented = self.verify_token_then(token, head, |seen, ip| {
+            Some(BearerPresented { verified: seen.verified(), ip })
+        })?;
+        presented.ok_or_else(|| Refusal::UnknownKey.into())
     }
 
-    /// Does as [`Self::verify_token`] and tells what `then` makes of the key.
+    /// Does as [`Self::verify_token`] and tells what `then` makes of the key. If that is nothing, the
+    /// key was not used.
     pub(crate) fn verify_token_then<T>(
         &self,
         token: &str,
         head: Head<'_>,
-        then: impl FnOnce(Seen<'_>, IpAddr) -> T,
-    ) -> Result<T> {
+        then: impl FnOnce(Seen<'_>, IpAddr) -> Option<T>,
+    ) -> Result<Option<T>> {
         let ip = client_address(head, self.config());
         let at = self.db().clock().now();
         let used = Use { at, instant: head.arrived_at(), ip };
@@ -95,19 +96,20 @@ impl App {
         &self,
         token: &str,
         used: &Use,
-        then: impl FnOnce(Seen<'_>) -> T,
-    ) -> Result<T, Refusal> {
+        then: impl FnOnce(Seen<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
         let digest: KeyDigest = self.pepper().digest(&secret);
         self.keyring().verify_then(&digest, used, then)
     }
 }
 
-/// The name of a key of a whole organization; refuses any other kind.
-pub(super) fn organization_key(opens: &Opens) -> Result<&std::sync::Arc<str>, Refusal> {
+/// The tier and the name of a key of a whole organization; refuses any other kind.
+pub(super) fn organization_key(opens: &Opens) -> Result<(Tier, &std::sync::Arc<str>), Refusal> {
     match opens {
-        Opens::Organization { key_name } => Ok(key_name),
-        Opens::Deployment(_) => {
+        Opens::Organization { key_name } => Ok((Tier::FullAccess, key_name)),
+        Opens::OrganizationTiered(key) => Ok((key.tier, &key.name)),
+        Opens::Deployment(_) | Opens::Deployments(_) => {
             Err(Refusal::WrongKind { sent: opens.genuine(), takes: Takes::Platform })
         }
     }

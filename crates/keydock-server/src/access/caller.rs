@@ -15,7 +15,8 @@ use keydock_core::{
 use super::{
     Again, Presented, Refusal,
     bearer::{self, confirm_header, confirm_tier, organization_key},
-    keyring::OrgFacts,
+    charge::charge,
+    keyring::{Opens, OrgFacts, Verified},
     session::{self, Membership, SignedIn},
 };
 use crate::{
@@ -40,10 +41,26 @@ pub enum Actor {
         /// What people call it.
         name: Arc<str>,
     },
+    /// A program with a platform API key.
+    PlatformApiKey {
+        /// The key.
+        id: Id<id::PlatformApiKey>,
+        /// What people call it.
+        name: Arc<str>,
+        /// The account that owns what it creates.
+        user: UserNumber,
+    },
     /// A program with a deployment key.
     DeploymentKey {
         /// The key.
         id: Id<id::DeploymentKey>,
+    },
+    /// A program with an organization deployment key.
+    OrgDeploymentKey {
+        /// The key.
+        id: Id<id::OrgDeploymentKey>,
+        /// What people call it.
+        name: Arc<str>,
     },
     /// The server itself, when it starts or works through its queue.
     Server,
@@ -63,12 +80,17 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The person, if it is one.
+    /// The account that owns what the caller creates: the person, or that of a platform API key.
     pub fn user(&self) -> Option<UserNumber> {
         match self.actor {
-            Actor::Person { user, .. } => Some(user),
+            Actor::Person { user, .. } | Actor::PlatformApiKey { user, .. } => Some(user),
             _ => None,
         }
+    }
+
+    /// Whether it is a person.
+    pub fn is_person(&self) -> bool {
+        matches!(self.actor, Actor::Person { .. })
     }
 }
 
@@ -107,6 +129,7 @@ pub struct InstanceAdmin(Person);
 pub struct KeyHolder<'a> {
     org: &'a OrgFacts,
     key_name: &'a str,
+    tier: Tier,
 }
 
 /// Somebody of whom nothing is known but where they are.
@@ -175,7 +198,7 @@ acts_in_an_organization! {
 impl Member {
     /// Whether everything of the organization is open, whoever owns it: to admins and to keys.
     pub fn sees_all(&self) -> bool {
-        self.role == Role::Admin || self.caller.user().is_none()
+        self.role == Role::Admin || !self.caller.is_person()
     }
 
     /// The role: `user` for a key, which is nobody's admin.
@@ -191,30 +214,47 @@ impl FromRequestParts<App> for Member {
         bearer::refuse_key_in_url(&parts.uri)?;
         Again::note::<Self>(parts);
         match Presented::in_headers(&parts.headers)? {
-            Presented::Token(token) => by_key(token, parts, app),
+            Presented::Token(_) => by_key(parts, app).await,
             Presented::Nothing | Presented::NotAKey => by_session(parts, app).await,
         }
     }
 }
 
-fn by_key(token: &str, parts: &Parts, app: &App) -> Result<Member> {
-    // The token borrows from the parts, which the path extractor wants to itself.
+async fn by_key(parts: &mut Parts, app: &App) -> Result<Member> {
+    let token = token(&parts.headers)?.ok_or(Refusal::MalformedKey)?;
     let presented = app.verify_token(token, Head::of(parts))?;
-    let key_name = organization_key(&presented.verified.opens)?;
+    let (tier, _) = organization_key(&presented.verified.opens)?;
     let org = &presented.verified.org;
     if !path_names(parts, org.name.as_str()) {
         return Err(Refusal::OtherOrganization.into());
     }
     confirm_header(&parts.headers, org)?;
-    confirm_tier(Tier::FullAccess, &parts.method)?;
-    let id = Id::from_uuid(presented.verified.key.as_uuid());
+    confirm_tier(tier, &parts.method)?;
+    charge(&presented.verified, parts, app).await?;
+    let Verified { key, org, opens, .. } = presented.verified;
     let caller = Caller {
-        org: Arc::clone(org),
-        actor: Actor::PlatformKey { id, name: Arc::clone(key_name) },
+        org,
+        actor: actor(key, opens),
         request_id: request_id(parts).to_owned(),
         ip: Some(presented.ip),
     };
     Ok(Member { caller, role: Role::User })
+}
+
+/// The program that holds a key.
+pub(crate) fn actor(key: Id<id::AnyKey>, opens: Opens) -> Actor {
+    match opens {
+        Opens::Organization { key_name } => Actor::PlatformKey { id: key.widen(), name: key_name },
+        Opens::OrganizationTiered(facts) => Actor::PlatformApiKey {
+            id: key.widen(),
+            name: Arc::clone(&facts.name),
+            user: facts.user,
+        },
+        Opens::Deployment(_) => Actor::DeploymentKey { id: key.widen() },
+        Opens::Deployments(facts) => {
+            Actor::OrgDeploymentKey { id: key.widen(), name: Arc::clone(&facts.key_name) }
+        }
+    }
 }
 
 async fn by_session(parts: &mut Parts, app: &App) -> Result<Member> {
@@ -381,21 +421,45 @@ impl FromRequestParts<App> for InstanceAdmin {
 }
 
 impl KeyHolder<'_> {
-    /// What `then` makes of the holder of the key in the head of a request.
-    pub(crate) fn then<T>(
+    /// What `then` makes of the holder of the key in the head of a request. Nothing if the key has
+    /// limits: counting against them takes more than a look.
+    pub(crate) fn at_once<T>(
         head: Head<'_>,
         app: &App,
         then: impl FnOnce(KeyHolder<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let token = Self::token(head)?;
+        let made = app.verify_token_then(token, head, |seen, _| {
+            let open = || {
+                let (tier, key_name) = organization_key(seen.opens())?;
+                confirm_header(head.headers, seen.org())?;
+                Ok(then(KeyHolder { org: seen.org(), key_name, tier }))
+            };
+            (!seen.is_guarded()).then(open)
+        })?;
+        made.transpose()
+    }
+
+    /// What `then` makes of the holder of the key of a request, which is counted.
+    pub(crate) async fn counted<T>(
+        parts: &mut Parts,
+        app: &App,
+        then: impl FnOnce(KeyHolder<'_>) -> T,
     ) -> Result<T> {
+        let head = Head::of(parts);
+        let verified = app.verify_token(Self::token(head)?, head)?.verified;
+        let (tier, key_name) = organization_key(&verified.opens)?;
+        confirm_header(&parts.headers, &verified.org)?;
+        charge(&verified, parts, app).await?;
+        Ok(then(KeyHolder { org: &verified.org, key_name, tier }))
+    }
+
+    fn token(head: Head<'_>) -> Result<&str> {
         bearer::refuse_key_in_url(head.uri)?;
-        let Presented::Token(token) = Presented::in_headers(head.headers)? else {
-            return Err(Refusal::Anonymous.into());
-        };
-        app.verify_token_then(token, head, |seen, _| {
-            let key_name = organization_key(seen.opens())?;
-            confirm_header(head.headers, seen.org())?;
-            Ok(then(KeyHolder { org: seen.org(), key_name }))
-        })?
+        match Presented::in_headers(head.headers)? {
+            Presented::Token(token) => Ok(token),
+            Presented::Nothing | Presented::NotAKey => Err(Refusal::Anonymous.into()),
+        }
     }
 
     /// The organization of the key.
@@ -410,7 +474,7 @@ impl KeyHolder<'_> {
 
     /// How much the key opens.
     pub fn tier(&self) -> Tier {
-        Tier::FullAccess
+        self.tier
     }
 }
 

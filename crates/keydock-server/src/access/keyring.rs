@@ -16,8 +16,9 @@ use std::{
 };
 
 use keydock_core::{
-    id::{self, Id, OrgNumber},
+    id::{self, Id, OrgNumber, UserNumber},
     organizations::OrgName,
+    role::Tier,
     secret::{KeyDigest, KeyKind},
     time::Timestamp,
 };
@@ -27,9 +28,13 @@ use smol_str::SmolStr;
 
 use super::{
     Genuine, Refusal, changes,
+    guard::Guard,
     usage::{Mark, Usage, Used},
 };
-use crate::{Error, Result, deployment_keys, platform_keys};
+use crate::{
+    Error, Result,
+    keys::{self, Controls},
+};
 
 /// For how long a ring that lost touch with the database is still believed (VER-05).
 pub const TRUST: Duration = Duration::from_secs(5);
@@ -56,8 +61,41 @@ pub enum Opens {
         /// What people call the key.
         key_name: Arc<str>,
     },
+    /// Its organization, as far as its tier goes.
+    OrganizationTiered(Arc<ApiKey>),
     /// One deployment.
     Deployment(Id<id::Deployment>),
+    /// Deployments of its organization.
+    Deployments(Arc<OrgWide>),
+}
+
+/// What is known of a platform API key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// What people call it.
+    pub name: Arc<str>,
+    /// How much it opens.
+    pub tier: Tier,
+    /// The account that owns what it creates.
+    pub user: UserNumber,
+}
+
+/// What is known of an organization deployment key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OrgWide {
+    /// What people call it.
+    pub key_name: Arc<str>,
+    /// Whether it opens every deployment, those of the future included.
+    pub opens_all: bool,
+    /// Those that it opens otherwise, sorted as texts.
+    pub deployments: Box<[Id<id::Deployment>]>,
+}
+
+impl OrgWide {
+    /// Whether it opens this deployment of its organization.
+    pub fn opens(&self, deployment: Id<id::Deployment>) -> bool {
+        self.opens_all || self.deployments.contains(&deployment)
+    }
 }
 
 /// Whether a secret works.
@@ -89,6 +127,8 @@ pub struct Entry {
     pub opens: Opens,
     /// Whether it works.
     pub standing: Standing,
+    /// Until when, from where and how often it works, if that is limited.
+    pub controls: Option<Arc<Controls>>,
 }
 
 /// A key that was presented, is genuine, and works.
@@ -100,6 +140,8 @@ pub struct Verified {
     pub org: Arc<OrgFacts>,
     /// What it opens.
     pub opens: Opens,
+    /// What limits it.
+    pub guard: Option<Arc<Guard>>,
 }
 
 /// The same while it is looked at in its place, where nothing is copied.
@@ -126,6 +168,7 @@ struct Held {
     org: Arc<OrgFacts>,
     opens: Opens,
     standing: Standing,
+    guard: Option<Arc<Guard>>,
     mark: Mark,
 }
 
@@ -133,6 +176,8 @@ struct Held {
 #[derive(Debug)]
 pub struct Keyring {
     held: HashMap<Tag, Held, BuildHasherDefault<TagHasher>>,
+    /// What was counted against the limits of keys that have some, whichever of their secrets was used.
+    guards: HashMap<Id<id::AnyKey>, Arc<Guard>>,
     /// Up to which change the log was read.
     seq: AtomicI64,
     /// When that was, in milliseconds since `started`.
@@ -147,6 +192,7 @@ impl Default for Keyring {
     fn default() -> Self {
         Self {
             held: HashMap::default(),
+            guards: HashMap::default(),
             seq: AtomicI64::new(0),
             read_at: AtomicI64::new(0),
             started: Instant::now(),
@@ -174,9 +220,13 @@ impl Keyring {
         self.complete.store(false, Ordering::Release);
     }
 
+    /// How long this ring had been there at that instant: a clock that never goes back.
+    pub fn since(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.started)
+    }
+
     fn millis_at(&self, instant: Instant) -> i64 {
-        let since = instant.saturating_duration_since(self.started);
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.since(instant).as_millis()).unwrap_or(i64::MAX)
     }
 
     /// How many secrets are known.
@@ -201,18 +251,20 @@ impl Keyring {
 
     /// Finds the key whose secret has this digest, and marks that it was used.
     pub fn verify(&self, digest: &KeyDigest, used: &Use) -> Result<Verified, Refusal> {
-        self.verify_then(digest, used, |Seen(held)| held.verified())
+        let verified = self.verify_then(digest, used, |Seen(held)| Some(held.verified()))?;
+        verified.ok_or(Refusal::UnknownKey)
     }
 
-    /// Does as [`Self::verify`] and tells what `then` makes of the key.
+    /// Does as [`Self::verify`] and tells what `then` makes of the key. If that is nothing, the key was
+    /// not used.
     ///
     /// Takes no lock but for the first use in a minute, allocates nothing and asks no database.
     pub fn verify_then<T>(
         &self,
         digest: &KeyDigest,
         used: &Use,
-        then: impl FnOnce(Seen<'_>) -> T,
-    ) -> Result<T, Refusal> {
+        then: impl FnOnce(Seen<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
         if !self.is_trusted_at(used.instant) {
             return Err(Refusal::KeysUnavailable);
         }
@@ -229,10 +281,14 @@ impl Keyring {
         if !active {
             return Err(Refusal::Inactive(found.genuine()));
         }
-        if found.mark.add(used) {
+        if let Some(guard) = &found.guard {
+            guard.admit(used, || found.genuine())?;
+        }
+        let made = then(Seen(found));
+        if made.is_some() && found.mark.add(used) {
             self.usage.note(tag(digest), used.at);
         }
-        Ok(then(Seen(found)))
+        Ok(made)
     }
 
     /// The uses of a secret, as `take` finds them.
@@ -244,7 +300,7 @@ impl Keyring {
         let held = self.held.pin();
         let found = held.get(tag)?;
         let (at, ip, count) = take(&found.mark)?;
-        Some(Used { key: found.key, kind: found.opens.kind(), at, ip, count })
+        Some(Used { key: found.key, at, ip, count })
     }
 
     /// Has the marks of a secret changed.
@@ -276,14 +332,7 @@ impl Keyring {
         let mut orgs = Orgs::default();
         db.read(async |tx| {
             let mut after = String::new();
-            while let Some(last) =
-                self.hold_page(platform_keys::entries(tx, &mut orgs, &after, PAGE).await?)
-            {
-                after = last;
-            }
-            let mut after = String::new();
-            while let Some(last) =
-                self.hold_page(deployment_keys::entries(tx, &mut orgs, &after, PAGE).await?)
+            while let Some(last) = self.hold_page(keys::entries(tx, &mut orgs, &after, PAGE).await?)
             {
                 after = last;
             }
@@ -324,11 +373,7 @@ impl Keyring {
 
     /// Makes what is true of `digest` in the database true here.
     async fn apply(&self, tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<()> {
-        let found = match platform_keys::find_entry(tx, orgs, digest).await? {
-            Some(entry) => Some(entry),
-            None => deployment_keys::find_entry(tx, orgs, digest).await?,
-        };
-        match found {
+        match keys::find_entry(tx, orgs, digest).await? {
             Some(entry) => self.hold(entry),
             None => {
                 self.held.pin().remove(&tag(digest));
@@ -346,9 +391,28 @@ impl Keyring {
             org: entry.org,
             opens: entry.opens,
             standing: entry.standing,
+            guard: self.guard(entry.key, entry.controls),
             mark,
         };
         pinned.insert(tag, held);
+    }
+
+    /// The guard of a key: the one that its secrets share, for as long as the controls stay the same.
+    fn guard(&self, key: Id<id::AnyKey>, controls: Option<Arc<Controls>>) -> Option<Arc<Guard>> {
+        let guards = self.guards.pin();
+        let Some(controls) = controls else {
+            if !guards.is_empty() {
+                guards.remove(&key);
+            }
+            return None;
+        };
+        let known = guards.get(&key);
+        if let Some(same) = known.filter(|known| *known.controls() == *controls) {
+            return Some(Arc::clone(same));
+        }
+        let guard = Arc::new(Guard::new(key, controls, known.map(Arc::as_ref)));
+        guards.insert(key, Arc::clone(&guard));
+        Some(guard)
     }
 }
 
@@ -398,6 +462,11 @@ impl<'a> Seen<'a> {
         &self.0.opens
     }
 
+    /// Whether something limits it beyond what it opens.
+    pub fn is_guarded(self) -> bool {
+        self.0.guard.is_some()
+    }
+
     /// What is worth keeping.
     pub fn verified(self) -> Verified {
         self.0.verified()
@@ -406,7 +475,12 @@ impl<'a> Seen<'a> {
 
 impl Held {
     fn verified(&self) -> Verified {
-        Verified { key: self.key, org: Arc::clone(&self.org), opens: self.opens.clone() }
+        Verified {
+            key: self.key,
+            org: Arc::clone(&self.org),
+            opens: self.opens.clone(),
+            guard: self.guard.clone(),
+        }
     }
 
     fn genuine(&self) -> Genuine {
@@ -419,17 +493,25 @@ impl Opens {
     pub fn kind(&self) -> KeyKind {
         match self {
             Self::Organization { .. } => KeyKind::Platform,
+            Self::OrganizationTiered(_) => KeyKind::PlatformApi,
             Self::Deployment(_) => KeyKind::Deployment,
+            Self::Deployments(_) => KeyKind::OrgDeployment,
+        }
+    }
+
+    /// What people call the key, where it has a name.
+    pub fn key_name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Organization { key_name } => Some(key_name),
+            Self::OrganizationTiered(key) => Some(&key.name),
+            Self::Deployment(_) => None,
+            Self::Deployments(opened) => Some(&opened.key_name),
         }
     }
 
     /// The key, as told to its holder.
     pub fn genuine(&self) -> Genuine {
-        let name = match self {
-            Self::Organization { key_name } => Some(key_name.to_string()),
-            Self::Deployment(_) => None,
-        };
-        Genuine { kind: self.kind(), name }
+        Genuine { kind: self.kind(), name: self.key_name().map(ToString::to_string) }
     }
 }
 

@@ -16,6 +16,8 @@ mod again;
 mod bearer;
 mod caller;
 pub mod changes;
+mod charge;
+pub mod guard;
 pub mod keyring;
 pub mod passwords;
 mod refusal;
@@ -27,7 +29,8 @@ pub mod usage;
 pub(crate) use self::{
     again::{Again, still_permitted},
     bearer::{confirm_header, refuse_key_in_url},
-    caller::token,
+    caller::{actor, token},
+    charge::charge,
     session::{cookie, digest as session_digest, refuse_cross_site},
 };
 pub use self::{

@@ -3,9 +3,13 @@
 //! Every reason has a stable code. The specific ones are told only to somebody who proved to hold
 //! a genuine key; a stranger gets one generic answer.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
-use keydock_core::{role::Tier, secret::KeyKind};
+use keydock_core::{
+    limits::{Period, Quota, RateLimit},
+    role::Tier,
+    secret::KeyKind,
+};
 
 /// The reason of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +41,29 @@ pub enum Refusal {
     Inactive(Genuine),
     /// A genuine key whose secret was replaced, and the overlap is over.
     RotatedOut(Genuine),
+    /// A genuine key whose time is over.
+    Expired(Genuine),
+    /// A genuine key, sent from an address that it is not for.
+    Address {
+        /// The key.
+        key: Genuine,
+        /// The address, as this server sees it.
+        ip: IpAddr,
+    },
+    /// A genuine key that was used too often in a short time.
+    RateLimited {
+        /// Its limit.
+        limit: RateLimit,
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// A genuine key that has used up what it has for a period.
+    QuotaExhausted {
+        /// Its quota.
+        quota: Quota,
+        /// When the next period begins.
+        retry_after: Duration,
+    },
     /// A genuine key of a kind that this endpoint does not take.
     WrongKind {
         /// What was sent.
@@ -73,16 +100,21 @@ pub struct Genuine {
 pub enum Takes {
     /// Keys of the whole organization.
     Platform,
-    /// Keys of one deployment.
+    /// Keys of deployments.
     Deployment,
 }
 
 impl Genuine {
     fn describe(&self) -> String {
-        match (self.kind, &self.name) {
-            (KeyKind::Platform, Some(name)) => format!("platform key \"{name}\""),
-            (KeyKind::Platform, None) => "platform key".to_owned(),
-            (KeyKind::Deployment, _) => "deployment key".to_owned(),
+        let kind = match self.kind {
+            KeyKind::Platform => "platform key",
+            KeyKind::PlatformApi => "platform API key",
+            KeyKind::Deployment => "deployment key",
+            KeyKind::OrgDeployment => "organization deployment key",
+        };
+        match &self.name {
+            Some(name) => format!("{kind} \"{name}\""),
+            None => kind.to_owned(),
         }
     }
 }
@@ -103,6 +135,10 @@ impl Refusal {
             Self::Guessing { .. } => "too_many_unknown_keys",
             Self::Inactive(_) => "key_inactive",
             Self::RotatedOut(_) => "key_rotated_out",
+            Self::Expired(_) => "key_expired",
+            Self::Address { .. } => "key_address",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::WrongKind { .. } => "key_kind",
             Self::OtherOrganization => "key_of_other_organization",
             Self::OtherDeployment => "key_of_other_deployment",
@@ -122,9 +158,14 @@ impl Refusal {
             Self::MalformedOrganization => "X-Organization-Id is not an organization".to_owned(),
             Self::KeyInUrl => "A key must not be sent in the URL".to_owned(),
             Self::MalformedKey => "Invalid API key format".to_owned(),
-            Self::UnknownKey | Self::Inactive(_) | Self::RotatedOut(_) | Self::WrongKind { .. } => {
-                "Invalid or inactive API key".to_owned()
-            }
+            Self::UnknownKey
+            | Self::Inactive(_)
+            | Self::RotatedOut(_)
+            | Self::Expired(_)
+            | Self::WrongKind { .. } => "Invalid or inactive API key".to_owned(),
+            Self::Address { .. } => "API key is not allowed from this address".to_owned(),
+            Self::RateLimited { .. } => "Rate limit exceeded".to_owned(),
+            Self::QuotaExhausted { .. } => "Quota exceeded".to_owned(),
             Self::Guessing { .. } => "Too many unknown keys from this address".to_owned(),
             Self::OtherOrganization => "API key does not belong to this organization".to_owned(),
             Self::Tier { tier, method } => {
@@ -161,7 +202,8 @@ impl Refusal {
                                addresses end up in logs."
                 .to_owned(),
             Self::MalformedKey => {
-                "A key is a UUID, or begins with kdp_ or kdd_. Copy it again, whole.".to_owned()
+                "A key is a UUID, or begins with kdp_, kda_, kdd_ or kdo_. Copy it again, whole."
+                    .to_owned()
             }
             Self::UnknownKey => "No key like this works here. It may have been replaced or \
                                  deleted; ask an administrator for a new one."
@@ -169,13 +211,37 @@ impl Refusal {
             Self::Guessing { .. } => "Wait, then try again with a key that works.".to_owned(),
             Self::Inactive(key) => {
                 let who = match key.kind {
-                    KeyKind::Platform => "An administrator of the organization",
                     KeyKind::Deployment => "An owner of the deployment",
+                    _ => "An administrator of the organization",
                 };
                 format!("This {} is not active. {who} can activate it.", key.describe())
             }
             Self::RotatedOut(key) => {
                 format!("The secret of this {} was replaced. Use the new one.", key.describe())
+            }
+            Self::Expired(key) => format!(
+                "This {} has expired. Ask for a new one, or for a later expiry.",
+                key.describe()
+            ),
+            Self::Address { key, ip } => format!(
+                "This {} may not be used from {ip}. Its allowed_ips say from where.",
+                key.describe()
+            ),
+            Self::RateLimited { limit, .. } => format!(
+                "This key may be used {} times in {} seconds. Retry-After says when to try again.",
+                limit.requests, limit.window_seconds
+            ),
+            Self::QuotaExhausted { quota, .. } => {
+                let period = match quota.period {
+                    Period::Hour => "an hour",
+                    Period::Day => "a day (UTC)",
+                    Period::Month => "a month (UTC)",
+                };
+                format!(
+                    "This key may be used {} times in {period}. Retry-After says when the next \
+                     begins.",
+                    quota.requests
+                )
             }
             Self::WrongKind { sent, takes } => wrong_kind(sent, *takes),
             Self::OtherOrganization => "The key decides the organization; the URL and \
@@ -195,13 +261,13 @@ impl Refusal {
 fn wrong_kind(sent: &Genuine, takes: Takes) -> String {
     match takes {
         Takes::Platform => format!(
-            "This is a {}; this endpoint takes a platform key, which an administrator of the \
-             organization makes. A deployment key opens /deployment/api/….",
+            "This is a {}; this endpoint takes a platform key or a platform API key, which an \
+             administrator of the organization makes. A deployment key opens /deployment/api/….",
             sent.describe()
         ),
         Takes::Deployment => format!(
             "This is a {}; this endpoint takes a deployment key, which an owner of the deployment \
-             makes. A platform key opens /api/v1/unstract/….",
+             makes, or an organization deployment key. A platform key opens /api/v1/unstract/….",
             sent.describe()
         ),
     }

@@ -1,6 +1,4 @@
 //! What keys of every kind have in common: how a secret is made, and how it is kept.
-//!
-//! Each kind of key has a table of its own, with the same columns for its secrets.
 
 use std::sync::Arc;
 
@@ -15,7 +13,10 @@ use super::{
     changes,
     keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
 };
-use crate::Result;
+use crate::{
+    Result,
+    keys::{self, Controls},
+};
 
 /// How secrets are made and stored here.
 #[derive(Clone, Copy, Debug)]
@@ -76,20 +77,20 @@ impl FromRow for Digests {
     }
 }
 
-/// A key with its secrets, as the key map wants it. Read from a row with the columns `id`, `org_id`,
-/// `org_name`, `title`, `is_active`, `digest`, `previous_digest` and `previous_until`, and those of
-/// its kind that say what it opens.
+/// A key with its secrets, as the key map wants it: a row of `keys` with the `org_name` and `title` of
+/// its organization.
 #[derive(Debug)]
-pub struct Secrets<O> {
-    id: Id<id::AnyKey>,
+pub struct Secrets {
+    pub(crate) id: Id<id::AnyKey>,
+    pub(crate) opens: Opens,
     org: OrgFacts,
-    opens: O,
+    controls: Controls,
     is_active: bool,
     digest: KeyDigest,
     previous: Option<(KeyDigest, Timestamp)>,
 }
 
-impl<O: Into<Opens>> Secrets<O> {
+impl Secrets {
     /// One page of keys, in the order of their ids.
     pub fn page(rows: Vec<Self>, orgs: &mut Orgs) -> Page {
         let last = rows.last().map(|row| row.id.to_string());
@@ -101,20 +102,28 @@ impl<O: Into<Opens>> Secrets<O> {
         self.entries(orgs).find(|entry| entry.digest == *digest)
     }
 
-    fn entries(self, orgs: &mut Orgs) -> impl Iterator<Item = Entry> + use<O> {
+    fn entries(self, orgs: &mut Orgs) -> impl Iterator<Item = Entry> + use<> {
         let (key, active) = (self.id, self.is_active);
         let org = orgs.share(self.org);
-        let opens = orgs.share_name(self.opens.into());
+        let opens = orgs.share_name(self.opens);
+        let controls = (self.controls != Controls::default()).then(|| Arc::new(self.controls));
         let current = if active { Standing::Active } else { Standing::Inactive };
         let previous =
             self.previous.map(|(digest, until)| (digest, Standing::Replaced { until, active }));
         std::iter::once((self.digest, current)).chain(previous).map(move |(digest, standing)| {
-            Entry { digest, key, org: Arc::clone(&org), opens: opens.clone(), standing }
+            Entry {
+                digest,
+                key,
+                org: Arc::clone(&org),
+                opens: opens.clone(),
+                standing,
+                controls: controls.clone(),
+            }
         })
     }
 }
 
-impl<O: FromRow> FromRow for Secrets<O> {
+impl FromRow for Secrets {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         let org = OrgFacts {
             number: OrgNumber::from_i64(row.int("org_id")?),
@@ -123,8 +132,9 @@ impl<O: FromRow> FromRow for Secrets<O> {
         };
         Ok(Self {
             id: row.parse("id")?,
+            opens: keys::opens(row)?,
             org,
-            opens: O::from_row(row)?,
+            controls: Controls::from_row(row)?,
             is_active: row.bool("is_active")?,
             digest: row.parse("digest")?,
             previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),

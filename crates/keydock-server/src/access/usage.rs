@@ -13,14 +13,13 @@ use std::{
 
 use keydock_core::{
     id::{self, Id},
-    secret::KeyKind,
     time::Timestamp,
 };
 use keydock_storage::db::Db;
 use serde_json::{Value, json};
 
 use super::keyring::{Keyring, Tag, Use};
-use crate::{Result, deployment_keys, platform_keys};
+use crate::{Result, keys};
 
 /// How often the uses of one key are written down (AUD-05).
 const EVERY: Duration = Duration::from_mins(1);
@@ -34,8 +33,6 @@ pub struct Usage(Mutex<HashMap<Tag, Timestamp>>);
 pub struct Used {
     /// The key.
     pub key: Id<id::AnyKey>,
-    /// Its kind.
-    pub kind: KeyKind,
     /// Its latest use.
     pub at: Timestamp,
     /// Where that came from.
@@ -159,12 +156,9 @@ async fn write_down(keyring: &Keyring, db: &Db, due: Vec<Tag>) -> Result<()> {
         if batch.is_empty() {
             continue;
         }
-        let of = |kind: KeyKind| batch.iter().map(|(_, used)| used).filter(move |u| u.kind == kind);
         let written = db.write(async |tx| {
-            let platform = as_json(of(KeyKind::Platform));
-            let mut written = platform_keys::record_uses(tx, &platform).await?;
-            let deployment = as_json(of(KeyKind::Deployment));
-            written.extend(deployment_keys::record_uses(tx, &deployment).await?);
+            let uses = as_json(batch.iter().map(|(_, used)| used));
+            let written = keys::record_uses(tx, &uses).await?;
             Ok::<_, crate::Error>(written.into_iter().collect::<HashSet<_>>())
         });
         // A key that somebody is changing is left for the next time: this never waits for a row, so

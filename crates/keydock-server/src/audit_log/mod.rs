@@ -8,6 +8,7 @@ mod store;
 
 use keydock_core::{
     id::{self, Id, OrgNumber},
+    secret::KeyKind,
     time::Timestamp,
 };
 use keydock_storage::db::Tx;
@@ -29,21 +30,14 @@ pub enum Action {
     MemberAdded,
     MemberRoleChanged,
     MemberRemoved,
-    PlatformKeyGenerated,
-    PlatformKeyRefreshed,
-    PlatformKeyActivated,
-    PlatformKeyDeactivated,
-    PlatformKeyDeleted,
+    /// Something happened to a key.
+    Key(KeyKind, KeyVerb),
     WorkflowCreated,
     WorkflowChanged,
     WorkflowDeleted,
     DeploymentCreated,
     DeploymentChanged,
     DeploymentDeleted,
-    DeploymentKeyCreated,
-    DeploymentKeyRotated,
-    DeploymentKeyChanged,
-    DeploymentKeyDeleted,
     ExecutionAccepted,
     ExecutionRead,
 }
@@ -59,23 +53,59 @@ impl Action {
             Self::MemberAdded => "member_added",
             Self::MemberRoleChanged => "privilege_permissions_changed",
             Self::MemberRemoved => "member_removed",
-            Self::PlatformKeyGenerated => "platform_key_generated",
-            Self::PlatformKeyRefreshed => "platform_key_refreshed",
-            Self::PlatformKeyActivated => "platform_key_activated",
-            Self::PlatformKeyDeactivated => "platform_key_deactivated",
-            Self::PlatformKeyDeleted => "platform_key_deleted",
+            Self::Key(kind, verb) => verb.of(kind),
             Self::WorkflowCreated => "workflow_created",
             Self::WorkflowChanged => "workflow_changed",
             Self::WorkflowDeleted => "workflow_deleted",
             Self::DeploymentCreated => "deployment_created",
             Self::DeploymentChanged => "deployment_changed",
             Self::DeploymentDeleted => "deployment_deleted",
-            Self::DeploymentKeyCreated => "deployment_key_created",
-            Self::DeploymentKeyRotated => "deployment_key_rotated",
-            Self::DeploymentKeyChanged => "deployment_key_changed",
-            Self::DeploymentKeyDeleted => "deployment_key_deleted",
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
+        }
+    }
+}
+
+/// What can happen to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum KeyVerb {
+    Created,
+    Changed,
+    Activated,
+    Deactivated,
+    Rotated,
+    Deleted,
+}
+
+impl KeyVerb {
+    /// The word in the log. The two platform keys are generated and refreshed, as their pages say.
+    const fn of(self, kind: KeyKind) -> &'static str {
+        match (kind, self) {
+            (KeyKind::Platform, Self::Created) => "platform_key_generated",
+            (KeyKind::Platform, Self::Changed) => "platform_key_changed",
+            (KeyKind::Platform, Self::Activated) => "platform_key_activated",
+            (KeyKind::Platform, Self::Deactivated) => "platform_key_deactivated",
+            (KeyKind::Platform, Self::Rotated) => "platform_key_refreshed",
+            (KeyKind::Platform, Self::Deleted) => "platform_key_deleted",
+            (KeyKind::PlatformApi, Self::Created) => "platform_api_key_created",
+            (KeyKind::PlatformApi, Self::Changed) => "platform_api_key_changed",
+            (KeyKind::PlatformApi, Self::Activated) => "platform_api_key_activated",
+            (KeyKind::PlatformApi, Self::Deactivated) => "platform_api_key_deactivated",
+            (KeyKind::PlatformApi, Self::Rotated) => "platform_api_key_rotated",
+            (KeyKind::PlatformApi, Self::Deleted) => "platform_api_key_deleted",
+            (KeyKind::Deployment, Self::Created) => "deployment_key_created",
+            (KeyKind::Deployment, Self::Changed) => "deployment_key_changed",
+            (KeyKind::Deployment, Self::Activated) => "deployment_key_activated",
+            (KeyKind::Deployment, Self::Deactivated) => "deployment_key_deactivated",
+            (KeyKind::Deployment, Self::Rotated) => "deployment_key_rotated",
+            (KeyKind::Deployment, Self::Deleted) => "deployment_key_deleted",
+            (KeyKind::OrgDeployment, Self::Created) => "org_deployment_key_created",
+            (KeyKind::OrgDeployment, Self::Changed) => "org_deployment_key_changed",
+            (KeyKind::OrgDeployment, Self::Activated) => "org_deployment_key_activated",
+            (KeyKind::OrgDeployment, Self::Deactivated) => "org_deployment_key_deactivated",
+            (KeyKind::OrgDeployment, Self::Rotated) => "org_deployment_key_rotated",
+            (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
         }
     }
 }

@@ -15,7 +15,13 @@ pub(super) async fn insert(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
     let (kind, actor, name) = match event.actor {
         Actor::Person { user, email } => ("user", user.to_string(), email.clone()),
         Actor::PlatformKey { id, name } => ("platform_key", id.to_string(), name.to_string()),
+        Actor::PlatformApiKey { id, name, .. } => {
+            ("platform_api_key", id.to_string(), name.to_string())
+        }
         Actor::DeploymentKey { id } => ("deployment_key", id.to_string(), String::new()),
+        Actor::OrgDeploymentKey { id, name } => {
+            ("org_deployment_key", id.to_string(), name.to_string())
+        }
         Actor::Server => ("server", String::new(), String::new()),
     };
     let values = args![

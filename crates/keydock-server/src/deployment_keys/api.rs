@@ -18,6 +18,7 @@ use crate::{
     App, FieldError, Result,
     access::Member,
     deployments,
+    keys::ControlChanges,
     platform_keys::api::{grace, masked},
     web::{Fields, NO_STORE},
 };
@@ -250,11 +251,12 @@ async fn change(
     let changes = Changes {
         description: fields.text_opt("description"),
         is_active: fields.bool_opt("is_active"),
+        controls: ControlChanges::read(&mut fields),
     };
     let saved = app
         .write(async |tx| {
             let managed = super::manage(tx, &member, id).await?;
-            confirm_target(&mut fields, managed.key().deployment);
+            confirm_target(&mut fields, managed.key().kind.deployment);
             fields.finish()?;
             super::update(tx, managed, changes).await
         })
@@ -345,7 +347,8 @@ fn read_new(fields: &mut Fields) -> Option<NewKey> {
     fields.ignore(NOT_THEIRS);
     let description = fields.text("description");
     let is_active = fields.bool_opt("is_active").unwrap_or(true);
-    description.map(|description| NewKey { description, is_active })
+    let controls = ControlChanges::read(fields).into_controls();
+    description.map(|description| NewKey { description, is_active, controls })
 }
 
 /// The deployment that the body names.
@@ -392,9 +395,9 @@ impl From<DeploymentKey> for wire::DeploymentKey {
         Self {
             id: key.id.to_string(),
             api_key: masked(&key.last_four),
-            api: key.deployment.to_string(),
+            api: key.kind.deployment.to_string(),
             pipeline: None,
-            description: key.description.into(),
+            description: key.kind.description.into(),
             is_active: key.is_active,
             created_at: key.created_at.to_string(),
             modified_at: key.modified_at.to_string(),

@@ -14,8 +14,9 @@ use super::{Deployment, NOT_FOUND, store};
 use crate::{
     App, Error, Result,
     access::{
-        Actor, Again, Caller, Refusal, Takes, confirm_header, keyring::Opens, refuse_key_in_url,
-        token,
+        Again, Caller, Refusal, Takes, actor, charge, confirm_header,
+        keyring::{Opens, Verified},
+        refuse_key_in_url, token,
     },
     web::{Head, request_id},
 };
@@ -33,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Called {
     deployment: Deployment,
-    key: Id<id::DeploymentKey>,
+    key: Id<id::AnyKey>,
     caller: Caller,
 }
 
@@ -53,13 +54,13 @@ impl Called {
         &self.caller.org.name
     }
 
-    /// Who is calling: a deployment key.
+    /// Who is calling: a key.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
     /// The key.
-    pub fn key(&self) -> Id<id::DeploymentKey> {
+    pub fn key(&self) -> Id<id::AnyKey> {
         self.key
     }
 }
@@ -75,34 +76,40 @@ impl FromRequestParts<App> for Called {
             app.verify_token(token, Head::of(parts))?
         };
         let verified = presented.verified;
-        let Opens::Deployment(opened) = verified.opens else {
+        if let Opens::Organization { .. } | Opens::OrganizationTiered(_) = verified.opens {
             let sent = verified.opens.genuine();
             return Err(Refusal::WrongKind { sent, takes: Takes::Deployment }.into());
-        };
+        }
         let (org, name) = path(parts, app).await?;
         if org != verified.org.name.as_str() {
             return Err(Refusal::OtherDeployment.into());
         }
         confirm_header(&parts.headers, &verified.org)?;
-        let key = Id::from_uuid(verified.key.as_uuid());
-        let caller = Caller {
-            org: verified.org,
-            actor: Actor::DeploymentKey { id: key },
-            request_id: request_id(parts).to_owned(),
-            ip: Some(presented.ip),
-        };
         // As it is written, without the blanks that are forgiven in forms.
         let name = name.parse().ok().filter(|parsed: &ApiName| parsed.as_str() == name);
         let name = name.ok_or(NOT_FOUND)?;
-        let number = caller.org.number;
+        let number = verified.org.number;
         let found = app.read(async |tx| store::find_by_name(tx, number, &name).await).await?;
         let deployment = found.ok_or(NOT_FOUND)?;
-        if deployment.id != opened {
+        let is_opened = match &verified.opens {
+            Opens::Deployment(opened) => *opened == deployment.id,
+            Opens::Deployments(opened) => opened.opens(deployment.id),
+            Opens::Organization { .. } | Opens::OrganizationTiered(_) => false,
+        };
+        if !is_opened {
             return Err(Refusal::OtherDeployment.into());
         }
         if !deployment.is_active {
             return Err(Error::NotFound { what: "Active API" });
         }
+        charge(&verified, parts, app).await?;
+        let Verified { key, org, opens, .. } = verified;
+        let caller = Caller {
+            org,
+            actor: actor(key, opens),
+            request_id: request_id(parts).to_owned(),
+            ip: Some(presented.ip),
+        };
         Ok(Self { deployment, key, caller })
     }
 }

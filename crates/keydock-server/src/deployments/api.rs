@@ -26,6 +26,7 @@ use crate::{
     App, Error, FieldError, Result,
     access::Member,
     deployment_keys::{self, NewKey},
+    keys::Controls,
     web::{Fields, NO_STORE, PageRequest},
     workflows::{
         self,
@@ -178,7 +179,8 @@ fn no_description() -> DeploymentDescription {
 
 fn first_key(deployment: &Deployment) -> Result<NewKey> {
     let description = format!("API Key for {}", deployment.api_name);
-    Ok(NewKey { description: description.parse().map_err(Error::internal)?, is_active: true })
+    let description = description.parse().map_err(Error::internal)?;
+    Ok(NewKey { description, is_active: true, controls: Controls::default() })
 }
 
 /// Get a deployment

@@ -20,11 +20,12 @@ use keydock_wire::{
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Issued, MAX_GRACE, NewKey, PlatformKey};
+use super::{Issued, NewKey, PlatformKey};
 use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
     audit_log,
+    keys::MAX_GRACE,
     web::{Fields, Head, NO_STORE},
 };
 
@@ -345,8 +346,8 @@ async fn audit(admin: Admin, State(app): State<App>) -> Result<Json<Vec<AuditEve
     tag = "Identity",
     responses((status = 200, body = wire::WhoAmI), (status = 401, body = RefusalBody))
 )]
-async fn whoami(State(app): State<App>, parts: Parts) -> Result<Response> {
-    KeyHolder::then(Head::of(&parts), &app, tell)
+async fn whoami(State(app): State<App>, mut parts: Parts) -> Result<Response> {
+    KeyHolder::counted(&mut parts, &app, tell).await
 }
 
 /// Where [`whoami`] is.
@@ -358,7 +359,7 @@ pub(crate) fn whoami_at_once(method: &Method, head: Head<'_>, app: &App) -> Opti
     if *method != Method::GET || head.uri.path() != WHOAMI {
         return None;
     }
-    Some(KeyHolder::then(head, app, tell).unwrap_or_else(IntoResponse::into_response))
+    KeyHolder::at_once(head, app, tell).unwrap_or_else(|error| Some(error.into_response()))
 }
 
 fn tell(holder: KeyHolder<'_>) -> Response {
@@ -380,10 +381,10 @@ impl From<PlatformKey> for wire::PlatformKey {
     fn from(key: PlatformKey) -> Self {
         Self {
             id: key.id.to_string(),
-            key_name: key.name.to_string(),
+            key_name: key.kind.name.to_string(),
             key: masked(&key.last_four),
             is_active: key.is_active,
-            slot: key.slot.number(),
+            slot: key.kind.slot.number(),
             version: key.version,
             created_at: key.created_at.to_string(),
             modified_at: key.modified_at.to_string(),
@@ -401,7 +402,7 @@ fn generated(issued: Issued) -> wire::GeneratedPlatformKey {
     wire::GeneratedPlatformKey {
         id: issued.key.id.to_string(),
         key: issued.secret.reveal(),
-        key_name: issued.key.name.to_string(),
+        key_name: issued.key.kind.name.to_string(),
         is_active: issued.key.is_active,
         created_at: issued.key.created_at.to_string(),
         organization: None,
@@ -413,7 +414,7 @@ fn generated(issued: Issued) -> wire::GeneratedPlatformKey {
 fn refreshed(issued: Issued) -> wire::RefreshedPlatformKey {
     wire::RefreshedPlatformKey {
         id: issued.key.id.to_string(),
-        key_name: issued.key.name.to_string(),
+        key_name: issued.key.kind.name.to_string(),
         previous_secret_until: issued.key.previous_until.map(|at| at.to_string()),
         key: issued.secret.reveal(),
     }

@@ -28,7 +28,7 @@ use keydock_core::secret::SecretKey;
 use tower::Service;
 use uuid::{Uuid, Variant, Version};
 
-use super::{Arrival, Head, REQUEST_ID, problem};
+use super::{Arrival, Head, Notes, REQUEST_ID, problem};
 use crate::{App, Error, platform_keys};
 
 /// Wraps the routes of the application.
@@ -80,7 +80,8 @@ impl<S> Edge<S> {
         let id = name(request.headers());
         canonicalize(&mut request);
         let asked = Asked::about(&request, id.clone());
-        let arrival = Arrival { id, peer: peer.to_canonical(), at };
+        let notes = Notes::default();
+        let arrival = Arrival { id, peer: peer.to_canonical(), at, notes: notes.clone() };
         if let Some(response) = self.answer_at_once(&request, &arrival) {
             return Answer::AtOnce(Some(close(&self.app, &asked, at, response)));
         }
@@ -89,10 +90,11 @@ impl<S> Edge<S> {
         let answer = self.routes.call(request);
         Answer::Making(Box::pin(async move {
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            let response = match answer {
+            let mut response = match answer {
                 Ok(Ok(response)) => response,
                 Err(panic) => panicked(panic.as_ref()),
             };
+            response.headers_mut().extend(notes.fields().iter().cloned());
             close(&app, &asked, at, response)
         }))
     }

@@ -9,7 +9,11 @@ pub mod problem;
 mod pulse;
 pub mod serve;
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 
@@ -33,6 +37,25 @@ pub(crate) struct Arrival {
     pub(crate) peer: IpAddr,
     /// When it came.
     pub(crate) at: Instant,
+    /// What is learnt on the way and belongs on the answer.
+    pub(crate) notes: Notes,
+}
+
+/// Header fields that an answer gets whatever else happens: how the key stands against its limits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(Arc<OnceLock<Vec<(HeaderName, HeaderValue)>>>);
+
+impl Notes {
+    /// Adds header fields; only the first call counts.
+    pub(crate) fn put(&self, fields: Vec<(HeaderName, HeaderValue)>) {
+        // A proof that is made twice learns the same.
+        _ = self.0.set(fields);
+    }
+
+    /// The header fields.
+    pub(crate) fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        self.0.get().map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// What a request says before its body, read where it stands.
@@ -129,7 +152,7 @@ mod tests {
     fn come_from(parts: &mut Parts, peer: &str) {
         let peer = peer.parse::<IpAddr>().unwrap().to_canonical();
         let id = HeaderValue::from_static("test");
-        parts.extensions.insert(Arrival { id, peer, at: Instant::now() });
+        parts.extensions.insert(Arrival { id, peer, at: Instant::now(), notes: Notes::default() });
     }
 
     fn address(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {

@@ -84,16 +84,20 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         | Refusal::UnknownKey
         | Refusal::Inactive(_)
         | Refusal::RotatedOut(_)
+        | Refusal::Expired(_)
         | Refusal::WrongKind { .. }
         | Refusal::OtherDeployment => StatusCode::UNAUTHORIZED,
         Refusal::KeyMissing
         | Refusal::OtherOrganizationSession
         | Refusal::OtherOrganization
+        | Refusal::Address { .. }
         | Refusal::Tier { .. } => StatusCode::FORBIDDEN,
         Refusal::SeveralCredentials | Refusal::MalformedOrganization | Refusal::KeyInUrl => {
             StatusCode::BAD_REQUEST
         }
-        Refusal::Guessing { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Guessing { .. } | Refusal::RateLimited { .. } | Refusal::QuotaExhausted { .. } => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Refusal::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
     Description { status, code: refusal.code(), wire: "error", title: "Refused" }
@@ -218,12 +222,16 @@ fn headers(
         Error::TooMany { retry_after, .. } | Error::Unavailable { retry_after, .. } => {
             Some(*retry_after)
         }
-        Error::Refused(Refusal::Guessing { retry_after }) => Some(*retry_after),
+        Error::Refused(
+            Refusal::Guessing { retry_after }
+            | Refusal::RateLimited { retry_after, .. }
+            | Refusal::QuotaExhausted { retry_after, .. },
+        ) => Some(*retry_after),
         Error::Refused(Refusal::KeysUnavailable) => Some(std::time::Duration::from_secs(1)),
         _ => None,
     };
     if let Some(wait) = wait {
-        headers.push((header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))));
+        headers.push((header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1))));
     }
     let unauthorized = description.status == StatusCode::UNAUTHORIZED;
     if let Error::Refused(refusal) = error
@@ -236,6 +244,11 @@ fn headers(
         headers.push((header::WWW_AUTHENTICATE, value));
     }
     headers
+}
+
+/// Rounded up: who waits this long does not come too early.
+pub(crate) fn whole_seconds(wait: std::time::Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// The challenge of RFC 6750, section 3; without an error where no credential was sent.
@@ -255,11 +268,15 @@ fn challenge(refusal: &Refusal) -> Option<String> {
         | Refusal::UnknownKey
         | Refusal::Inactive(_)
         | Refusal::RotatedOut(_)
+        | Refusal::Expired(_)
         | Refusal::WrongKind { .. }
         | Refusal::OtherDeployment => Some("invalid_token"),
         Refusal::OtherOrganizationSession
         | Refusal::OtherOrganization
+        | Refusal::Address { .. }
         | Refusal::Guessing { .. }
+        | Refusal::RateLimited { .. }
+        | Refusal::QuotaExhausted { .. }
         | Refusal::KeysUnavailable => return None,
     };
     let Some(error) = error else { return Some(r#"Bearer realm="keydock""#.to_owned()) };
@@ -288,6 +305,10 @@ pub fn codes() -> &'static [(&'static str, &'static str)] {
         ("key_unknown", "The token has the form of a key and is none that works here."),
         ("too_many_unknown_keys", "Too many unknown keys came from one address."),
         ("key_inactive", "The key is genuine and switched off."),
+        ("key_expired", "The key is genuine and its time is over."),
+        ("key_address", "The key is genuine and bound to other addresses."),
+        ("rate_limited", "The key was used too often in a short time."),
+        ("quota_exhausted", "The key has used up what it has for this period."),
         ("key_rotated_out", "The secret was replaced and its overlap is over."),
         ("key_kind", "The key is genuine and of a kind that this endpoint does not take."),
         ("key_of_other_organization", "The key belongs to another organization."),

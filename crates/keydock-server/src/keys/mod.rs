@@ -1,0 +1,299 @@
+//! What keys of all kinds have in common: one table, one life.
+//!
+//! A key is made, used, rotated, switched off and deleted in the same way, whatever it opens. The
+//! operations here take any caller; the features of the kinds (`platform_keys`, `deployment_keys`,
+//! `platform_api_keys`, `org_deployment_keys`) are the way to them and demand their proofs.
+
+pub mod controls;
+mod store;
+
+use std::{fmt::Debug, time::Duration};
+
+use keydock_core::{
+    id::{self, Id, OrgNumber, UserNumber},
+    secret::{KeyKind, Pepper, SecretKey},
+    time::Timestamp,
+};
+use keydock_storage::db::{self, FromRow, Tx};
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::{
+    controls::set,
+    store::{announce_scoped, opens, take_quota},
+};
+pub use self::{
+    controls::{ControlChanges, Controls, Limits},
+    store::{entries, find_entry, record_uses},
+};
+use crate::{
+    Error, Result,
+    access::{
+        Caller, changes,
+        secrets::{Digests, Minting},
+    },
+    audit_log::{self, Action, KeyVerb, Subject},
+};
+
+/// The longest overlap of an old and a new secret.
+pub const MAX_GRACE: Duration = Duration::from_hours(30 * 24);
+
+/// A kind of key: what it says about itself beyond what all keys do.
+pub trait Kind: FromRow + Clone + Debug + Send + Sync {
+    /// Its identifiers.
+    type Id: Clone + Debug + 'static;
+
+    /// The kind.
+    const KIND: KeyKind;
+
+    /// What is said of a key that is not there or not to be seen.
+    const NOT_FOUND: Error;
+
+    /// Its columns.
+    fn columns(&self) -> Columns<'_>;
+
+    /// What the audit log says of it in every event.
+    fn detail(&self) -> Map<String, Value>;
+}
+
+/// The columns that kinds use differently.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Columns<'a> {
+    pub name: Option<&'a str>,
+    pub description: &'a str,
+    pub slot: Option<i64>,
+    pub permission: Option<&'a str>,
+    pub service_user: Option<UserNumber>,
+    pub deployment: Option<Id<id::Deployment>>,
+    pub opens_all: bool,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug)]
+pub struct Key<K: Kind> {
+    /// Its id, which a rotation does not change.
+    pub id: Id<K::Id>,
+    /// What its kind knows of it.
+    pub kind: K,
+    /// Whether it works.
+    pub is_active: bool,
+    /// Until when, from where and how often it works.
+    pub controls: Controls,
+    /// The end of its secret, for telling keys apart.
+    pub last_four: String,
+    /// The beginning of the secret's SHA-256, for comparing with a secret one holds.
+    pub fingerprint: String,
+    /// Which of its secrets it has.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub modified_at: Timestamp,
+    /// Who created it, if they are still known.
+    pub created_by_email: Option<String>,
+    /// Until when the secret before this one works.
+    pub previous_until: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// Where it was last used from.
+    pub last_used_ip: Option<String>,
+    /// By what program it was last used.
+    pub last_used_agent: Option<String>,
+    /// How often it was used.
+    pub use_count: i64,
+}
+
+/// A key that has a new secret, with the only copy of it.
+#[derive(Debug)]
+pub struct Issued<K: Kind> {
+    /// The key.
+    pub key: Key<K>,
+    /// Its secret, to be shown once.
+    pub secret: SecretKey,
+}
+
+/// A key to be made.
+#[derive(Debug)]
+pub struct NewKey<K> {
+    /// What its kind knows of it.
+    pub kind: K,
+    /// Whether it works at once.
+    pub is_active: bool,
+    /// Until when, from where and how often.
+    pub controls: Controls,
+}
+
+/// Which keys are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// Those of one deployment.
+    pub deployment: Option<Id<id::Deployment>>,
+}
+
+/// Makes a key. The schema has the last word about names and slots, which is why its error is given
+/// back as it is.
+pub(crate) async fn create<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    minting: Minting<'_>,
+    new: NewKey<K>,
+) -> Result<Issued<K>, CreateError> {
+    let minted = minting.mint(tx, K::KIND);
+    let id: Id<K::Id> = tx.new_id();
+    store::insert(tx, caller, id, &new, &minted).await.map_err(CreateError::Row)?;
+    changes::record(tx, &minted.digest);
+    let key = find::<K>(tx, caller.org.number, id).await?;
+    record(tx, caller, KeyVerb::Created, &key, json!({"is_active": key.is_active})).await?;
+    Ok(Issued { key, secret: minted.secret })
+}
+
+/// Why a key was not made.
+#[derive(Debug)]
+pub(crate) enum CreateError {
+    /// The schema refused its row.
+    Row(db::Error),
+    /// Something else.
+    Other(Error),
+}
+
+impl From<Error> for CreateError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl CreateError {
+    /// The error of a name that another key of this kind has, made by `taken`.
+    pub(crate) fn on_name(self, taken: impl FnOnce() -> Error) -> Error {
+        match self {
+            Self::Other(error) => error,
+            Self::Row(error) => {
+                use keydock_storage::db::OnConflict as _;
+                let broken = Err::<(), _>(error).on_constraint("name", taken);
+                broken.err().unwrap_or_else(|| Error::internal("a row was refused without cause"))
+            }
+        }
+    }
+}
+
+/// The key with this id.
+pub(crate) async fn find<K: Kind>(tx: &mut Tx, org: OrgNumber, id: Id<K::Id>) -> Result<Key<K>> {
+    store::find(tx, org, id).await?.ok_or(K::NOT_FOUND)
+}
+
+/// Keys of this kind, oldest first.
+pub(crate) async fn list<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    filter: Filter,
+) -> Result<Vec<Key<K>>> {
+    store::list(tx, org, filter).await
+}
+
+/// Writes down what was changed of a key, apart from its secret. `touched` names it.
+pub(crate) async fn save<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    key: &mut Key<K>,
+    touched: &[&'static str],
+) -> Result<()> {
+    key.modified_at = tx.now();
+    store::update(tx, caller.org.number, key).await?;
+    announce(tx, caller.org.number, key.id).await?;
+    let detail = json!({"changed": touched, "is_active": key.is_active});
+    record(tx, caller, KeyVerb::Changed, key, detail).await
+}
+
+/// Switches a key on or off and says so in an event of its own.
+pub(crate) async fn set_active<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    key: &mut Key<K>,
+    active: bool,
+) -> Result<(), CreateError> {
+    key.is_active = active;
+    key.modified_at = tx.now();
+    store::update(tx, caller.org.number, key).await.map_err(CreateError::Row)?;
+    announce(tx, caller.org.number, key.id).await?;
+    let verb = if active { KeyVerb::Activated } else { KeyVerb::Deactivated };
+    Ok(record(tx, caller, verb, key, Value::Null).await?)
+}
+
+/// Deletes a key, active or not.
+pub(crate) async fn delete<K: Kind>(tx: &mut Tx, caller: &Caller, key: &Key<K>) -> Result<()> {
+    announce(tx, caller.org.number, key.id).await?;
+    store::delete(tx, caller.org.number, key.id).await?;
+    record(tx, caller, KeyVerb::Deleted, key, json!({"was_active": key.is_active})).await
+}
+
+/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
+/// another `grace`, which is usually none.
+pub(crate) async fn rotate<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    minting: Minting<'_>,
+    id: Id<K::Id>,
+    grace: Duration,
+) -> Result<Issued<K>> {
+    let org = caller.org.number;
+    let old = digests(tx, org, id).await?.ok_or(K::NOT_FOUND)?;
+    let until = tx.now().after(grace);
+    let minted = minting.mint(tx, K::KIND);
+    store::replace_secret(tx, org, id, &minted, until).await?;
+    old.record_change(tx);
+    changes::record(tx, &minted.digest);
+    let key = find::<K>(tx, org, id).await?;
+    let detail = json!({"version": key.version, "grace_seconds": grace.as_secs()});
+    record(tx, caller, KeyVerb::Rotated, &key, detail).await?;
+    Ok(Issued { key, secret: minted.secret })
+}
+
+/// Whether `secret` is the current secret of a key; for somebody who found one and wonders.
+pub(crate) async fn is_secret_of<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    pepper: &Pepper,
+    id: Id<K::Id>,
+    secret: &SecretKey,
+) -> Result<bool> {
+    let digests = digests(tx, org, id).await?.ok_or(K::NOT_FOUND)?;
+    Ok(digests.current == pepper.digest(secret))
+}
+
+async fn digests<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<Option<Digests>> {
+    store::digests(tx, org, id.widen()).await
+}
+
+/// Announces that what the secrets of a key open changes with this transaction.
+pub(crate) async fn announce<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
+    if let Some(digests) = digests(tx, org, id).await? {
+        digests.record_change(tx);
+    }
+    Ok(())
+}
+
+/// Writes down what happened to a key.
+pub(crate) async fn record<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    verb: KeyVerb,
+    key: &Key<K>,
+    detail: Value,
+) -> Result<()> {
+    let mut members = key.kind.detail();
+    if let Value::Object(more) = detail {
+        members.extend(more);
+    }
+    let subject = Subject::new(subject_kind(K::KIND), &key.id);
+    audit_log::record(tx, caller, Action::Key(K::KIND, verb), subject, members.into()).await
+}
+
+/// What a kind of key is called where things are named.
+pub const fn subject_kind(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Platform => "platform_key",
+        KeyKind::PlatformApi => "platform_api_key",
+        KeyKind::Deployment => "deployment_key",
+        KeyKind::OrgDeployment => "org_deployment_key",
+    }
+}

@@ -1,0 +1,312 @@
+//! The `keys` table. Every statement names the organization, but for those that learn it from here.
+
+use std::sync::Arc;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber, UserNumber},
+    secret::{KeyDigest, KeyKind},
+    time::Timestamp,
+};
+use keydock_storage::db::{self, FromRow, Row, Tx, args};
+
+use super::{Controls, Filter, Key, Kind, NewKey};
+use crate::{
+    Result,
+    access::{
+        Caller,
+        keyring::{ApiKey, Entry, Opens, OrgWide, Orgs, Page},
+        secrets::{Digests, Minted, Secrets},
+    },
+};
+
+pub(super) async fn insert<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    id: Id<K::Id>,
+    new: &NewKey<K>,
+    minted: &Minted,
+) -> Result<(), db::Error> {
+    let sql =
+        "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
+                                 deployment_id, opens_all, is_active, expires_at, limits, digest,
+                                 last_four, fingerprint, version, secrets_made, created_by,
+                                 created_at, modified_at, use_count)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, 1,
+                       $17, $18, $18, 0)";
+    let columns = new.kind.columns();
+    let values = args![
+        id,
+        caller.org.number,
+        K::KIND.as_str(),
+        columns.name,
+        columns.description,
+        columns.slot,
+        columns.permission,
+        columns.service_user,
+        columns.deployment,
+        columns.opens_all,
+        new.is_active,
+        new.controls.expires_at,
+        new.controls.limits.stored(),
+        minted.digest.to_hex(),
+        &minted.last_four,
+        &minted.fingerprint,
+        caller.user(),
+        tx.now()
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn list<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    filter: Filter,
+) -> Result<Vec<Key<K>>> {
+    let sql = "SELECT k.*, u.email FROM keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 AND k.kind = $2
+                 AND ($3 IS NULL OR k.deployment_id = $3)
+               ORDER BY k.created_at, k.id";
+    Ok(tx.fetch_all(sql, args![org, K::KIND.as_str(), filter.deployment]).await?)
+}
+
+pub(super) async fn find<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<K::Id>,
+) -> Result<Option<Key<K>>> {
+    let sql = "SELECT k.*, u.email FROM keys k LEFT JOIN users u ON u.id = k.created_by
+               WHERE k.org_id = $1 AND k.kind = $2 AND k.id = $3";
+    Ok(tx.fetch_optional(sql, args![org, K::KIND.as_str(), id]).await?)
+}
+
+pub(super) async fn digests(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::AnyKey>,
+) -> Result<Option<Digests>> {
+    let sql = "SELECT digest, previous_digest FROM keys WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+pub(super) async fn update<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    key: &Key<K>,
+) -> Result<(), db::Error> {
+    let sql = "UPDATE keys SET name = $3, description = $4, permission = $5, opens_all = $6,
+                               is_active = $7, expires_at = $8, limits = $9, modified_at = $10
+               WHERE org_id = $1 AND id = $2";
+    let columns = key.kind.columns();
+    let values = args![
+        org,
+        key.id,
+        columns.name,
+        columns.description,
+        columns.permission,
+        columns.opens_all,
+        key.is_active,
+        key.controls.expires_at,
+        key.controls.limits.stored(),
+        key.modified_at
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// The digest of the old secret is kept, so that whoever still sends it is told what happened; it
+/// works until then.
+pub(super) async fn replace_secret<T>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<T>,
+    minted: &Minted,
+    until: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE keys
+               SET previous_digest = digest, previous_last_four = last_four,
+                   previous_fingerprint = fingerprint, previous_version = version,
+                   previous_until = $6,
+                   digest = $3, last_four = $4, fingerprint = $5,
+                   version = secrets_made + 1, secrets_made = secrets_made + 1, modified_at = $7
+               WHERE org_id = $1 AND id = $2";
+    let values = args![
+        org,
+        id,
+        minted.digest.to_hex(),
+        &minted.last_four,
+        &minted.fingerprint,
+        until,
+        tx.now()
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+pub(super) async fn delete<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
+    let sql = "DELETE FROM keys WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id]).await?;
+    Ok(())
+}
+
+/// Announces that what the keys whose scope names a deployment open changes with this transaction.
+pub(crate) async fn announce_scoped(
+    tx: &mut Tx,
+    org: OrgNumber,
+    deployment: Id<id::Deployment>,
+) -> Result<()> {
+    let sql = "SELECT k.digest, k.previous_digest
+               FROM keys k JOIN key_scopes s ON s.key_id = k.id
+               WHERE k.org_id = $1 AND s.deployment_id = $2 ORDER BY k.id";
+    let scoped: Vec<Digests> = tx.fetch_all(sql, args![org, deployment]).await?;
+    for digests in scoped {
+        digests.record_change(tx);
+    }
+    Ok(())
+}
+
+/// What a node has taken of a quota.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// Requests that it may let pass.
+    pub(crate) granted: u32,
+    /// Requests that are left for others, and for later.
+    pub(crate) beyond: u32,
+}
+
+/// Takes up to `some` requests of the quota of a key, which is `most` in the period since `from`.
+pub(crate) async fn take_quota(
+    tx: &mut Tx,
+    org: OrgNumber,
+    key: Id<id::AnyKey>,
+    from: Timestamp,
+    most: u32,
+    some: u32,
+) -> Result<Taken> {
+    // Also locks the row, so that two nodes take one after the other.
+    let sql = "INSERT INTO key_quotas (key_id, org_id, period_from, taken) VALUES ($1, $2, $3, 0)
+               ON CONFLICT (key_id) DO UPDATE
+               SET taken = CASE WHEN key_quotas.period_from = $3 THEN key_quotas.taken ELSE 0 END,
+                   period_from = $3
+               RETURNING taken";
+    let taken: i64 = tx.fetch_one(sql, args![key, org, from]).await?;
+    let left = u32::try_from(i64::from(most).saturating_sub(taken)).unwrap_or(0);
+    let granted = left.min(some);
+    let sql = "UPDATE key_quotas SET taken = taken + $3 WHERE org_id = $1 AND key_id = $2";
+    tx.execute(sql, args![org, key, granted]).await?;
+    Ok(Taken { granted, beyond: left - granted })
+}
+
+/// Adds to the records of keys, in one statement. By their ids alone: the keys themselves said who
+/// they are. `uses` is what [`usage::as_json`](crate::access::usage::as_json) makes of them.
+///
+/// Tells which were written: not those that somebody is changing at the moment, or that are gone.
+pub async fn record_uses(tx: &mut Tx, uses: &str) -> Result<Vec<Id<id::AnyKey>>> {
+    let sql = tx.skipping_locked(
+        "UPDATE keys
+         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
+             use_count = use_count + used.uses
+         FROM (SELECT value ->> 'id' AS used_id, value ->> 'at' AS last_at,
+                      value ->> 'ip' AS last_ip, value ->> 'uses' AS uses
+               FROM json_each($1)) AS used
+         WHERE id = used.used_id
+         RETURNING id",
+        "UPDATE keys
+         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
+             use_count = use_count + used.uses
+         FROM (SELECT k.id AS used_id, u.at AS last_at, u.ip AS last_ip, u.uses
+               FROM keys k
+               JOIN json_to_recordset($1::json) AS u (id text, at bigint, ip text, uses bigint)
+                    ON u.id = k.id
+               FOR UPDATE OF k SKIP LOCKED) AS used
+         WHERE id = used.used_id
+         RETURNING id",
+    );
+    let written: Vec<String> = tx.fetch_all(sql, args![uses]).await?;
+    written.iter().map(|id| id.parse().map_err(crate::Error::internal)).collect()
+}
+
+/// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.
+///
+/// An exception to the rule that every statement names the organization, as are the next two: this
+/// is how a key's organization is learnt.
+pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) -> Result<Page> {
+    let sql = "SELECT k.*, o.name AS org_name, o.title
+               FROM keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.id > $1 ORDER BY k.id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows: Vec<Secrets> = tx.fetch_all(sql, args![after, limit]).await?;
+    for row in &mut rows {
+        fill_scope(tx, row).await?;
+    }
+    Ok(Secrets::page(rows, orgs))
+}
+
+/// The secret with this digest, current or previous.
+pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<Option<Entry>> {
+    let sql = "SELECT k.*, o.name AS org_name, o.title
+               FROM keys k JOIN organizations o ON o.id = k.org_id
+               WHERE k.digest = $1 OR k.previous_digest = $1";
+    let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
+    let Some(mut row) = row else { return Ok(None) };
+    fill_scope(tx, &mut row).await?;
+    Ok(row.entry(orgs, digest))
+}
+
+/// Reads which deployments a key opens, where that is a list of its own.
+async fn fill_scope(tx: &mut Tx, row: &mut Secrets) -> Result<()> {
+    let Opens::Deployments(opened) = &row.opens else { return Ok(()) };
+    if opened.opens_all {
+        return Ok(());
+    }
+    let sql = "SELECT deployment_id FROM key_scopes WHERE key_id = $1 ORDER BY deployment_id";
+    let ids: Vec<String> = tx.fetch_all(sql, args![row.id]).await?;
+    let deployments: Result<Box<[_]>, _> = ids.iter().map(|id| id.parse()).collect();
+    let deployments = deployments.map_err(crate::Error::internal)?;
+    let opened = OrgWide { key_name: Arc::clone(&opened.key_name), opens_all: false, deployments };
+    row.opens = Opens::Deployments(Arc::new(opened));
+    Ok(())
+}
+
+/// What a row opens; the list of deployments is read apart.
+pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
+    let name = || Ok::<_, db::Error>(Arc::<str>::from(row.text("name")?));
+    Ok(match row.parse("kind")? {
+        KeyKind::Platform => Opens::Organization { key_name: name()? },
+        KeyKind::PlatformApi => Opens::OrganizationTiered(Arc::new(ApiKey {
+            name: name()?,
+            tier: row.parse("permission")?,
+            user: UserNumber::from_i64(row.int("service_user")?),
+        })),
+        KeyKind::Deployment => Opens::Deployment(row.parse("deployment_id")?),
+        KeyKind::OrgDeployment => Opens::Deployments(Arc::new(OrgWide {
+            key_name: name()?,
+            opens_all: row.bool("opens_all")?,
+            deployments: Box::default(),
+        })),
+    })
+}
+
+impl<K: Kind> FromRow for Key<K> {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        let modified_at = row.time("modified_at")?;
+        Ok(Self {
+            id: row.parse("id")?,
+            kind: K::from_row(row)?,
+            is_active: row.bool("is_active")?,
+            controls: Controls::from_row(row)?,
+            last_four: row.text("last_four")?,
+            fingerprint: row.text("fingerprint")?,
+            version: row.int("version")?,
+            created_at: row.time("created_at")?,
+            modified_at,
+            created_by_email: row.text_opt("email")?,
+            // One that was replaced without an overlap ended with the change itself.
+            previous_until: row.time_opt("previous_until")?.filter(|until| *until > modified_at),
+            last_used_at: row.time_opt("last_used_at")?,
+            last_used_ip: row.text_opt("last_used_ip")?,
+            last_used_agent: row.text_opt("last_used_agent")?,
+            use_count: row.int("use_count")?,
+        })
+    }
+}
