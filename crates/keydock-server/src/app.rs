@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
-    jobs, members, organizations, platform_keys, sessions,
+    jobs, members, org_deployment_keys, organizations, platform_api_keys, platform_keys, sessions,
     telemetry::Metrics,
     users, web, workflows,
 };
@@ -189,9 +189,11 @@ impl App {
             .merge(users::api::routes())
             .merge(members::api::routes())
             .merge(platform_keys::api::routes())
+            .merge(platform_api_keys::api::routes())
             .merge(workflows::api::routes())
             .merge(deployments::api::routes())
             .merge(deployment_keys::api::routes())
+            .merge(org_deployment_keys::api::routes())
             .merge(executions::api::routes())
             .merge(web::health::routes())
     }

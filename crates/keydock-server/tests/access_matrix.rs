@@ -21,14 +21,18 @@ use harness::{Client, TestApp};
 use serde_json::{Value, json};
 
 /// Those who may change something come last; the one whose session may end, at the very end.
-const CALLERS: [&str; 9] = [
+const CALLERS: [&str; 13] = [
     "anonymous",
     "unknown key",
     "inactive platform key",
     "deployment key",
     "another deployment's key",
+    "key of all deployments",
     "admin of another organization",
     "member",
+    "read key",
+    "read_write key",
+    "full_access key",
     "platform key",
     "admin",
 ];
@@ -42,6 +46,7 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
     let (post, put, patch, delete) = (Method::POST, Method::PUT, Method::PATCH, Method::DELETE);
     let new_workflow = json!({"workflow_name": "w{unique}", "definition": DEFINITION});
     let new_deployment = json!({"workflow": "{free_workflow}", "api_name": "d{unique}"});
+    let new_key = json!({"name": "k{unique}", "description": "for everybody"});
     let role = json!({"email": "{target_email}", "role": "admin"});
     let tenant = |path: &str| format!("{ORG}{path}");
     vec![
@@ -87,6 +92,41 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         (delete.clone(), tenant("platform/keys/{idle_key}/"), None),
         (get.clone(), tenant("platform/keys/{idle_key}/usage/"), None),
         (post.clone(), tenant("platform/keys/{idle_key}/verify/"), Some(json!({"key": "x"}))),
+        (get.clone(), tenant("platform-api/keys/"), None),
+        (post.clone(), tenant("platform-api/keys/"), Some(new_key.clone())),
+        (
+            post.clone(),
+            tenant("platform-api/keys/bulk/"),
+            Some(json!({"ids": ["{api_key}"], "action": "deactivate"})),
+        ),
+        (get.clone(), tenant("platform-api/keys/{api_key}/"), None),
+        (
+            patch.clone(),
+            tenant("platform-api/keys/{api_key}/"),
+            Some(json!({"permission": "full_access"})),
+        ),
+        (delete.clone(), tenant("platform-api/keys/{api_key}/"), None),
+        (post.clone(), tenant("platform-api/keys/{api_key}/rotate/"), Some(json!({}))),
+        (get.clone(), tenant("global-api-deployment/keys/"), None),
+        (
+            post.clone(),
+            tenant("global-api-deployment/keys/"),
+            Some(json!({"name": "k{unique}", "description": "k", "allow_all_deployments": true})),
+        ),
+        (
+            post.clone(),
+            tenant("global-api-deployment/keys/bulk/"),
+            Some(json!({"ids": ["{org_key}"], "action": "delete"})),
+        ),
+        (get.clone(), tenant("global-api-deployment/keys/{org_key}/"), None),
+        (
+            patch.clone(),
+            tenant("global-api-deployment/keys/{org_key}/"),
+            Some(json!({"api_deployments": ["{deployment}"]})),
+        ),
+        (delete.clone(), tenant("global-api-deployment/keys/{org_key}/"), None),
+        (post.clone(), tenant("global-api-deployment/keys/{org_key}/rotate/"), Some(json!({}))),
+        (get.clone(), tenant("global-api-deployment/deployments/"), None),
         (get.clone(), tenant("workflow/"), None),
         (post.clone(), tenant("workflow/"), Some(new_workflow.clone())),
         (post.clone(), tenant("workflow/validate/"), Some(json!({"definition": DEFINITION}))),
@@ -128,6 +168,11 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         ),
         (get.clone(), tenant("api/keys/api/{deployment}/"), None),
         (post.clone(), tenant("api/keys/api/{deployment}/"), Some(json!({"description": "k"}))),
+        (
+            post.clone(),
+            tenant("api/keys/api/{deployment}/bulk/"),
+            Some(json!({"ids": ["{deployment_key}"], "action": "deactivate"})),
+        ),
         (get.clone(), tenant("api/keys/{deployment_key}/"), None),
         (
             put.clone(),
@@ -252,6 +297,8 @@ struct World {
     outsider: Client,
     member: Client,
     other_deployment_key: String,
+    /// A key of all deployments, then one platform API key of each tier.
+    org_keys: Vec<String>,
     counter: AtomicU32,
 }
 
@@ -270,10 +317,34 @@ impl World {
             outsider,
             member,
             other_deployment_key: String::new(),
+            org_keys: Vec::new(),
             counter: AtomicU32::new(0),
         };
         let other = world.things("").await;
-        Self { other_deployment_key: other.get("{deployment_secret}").to_owned(), ..world }
+        let mut org_keys = vec![
+            world
+                .make_key(
+                    "global-api-deployment/keys/",
+                    json!({"name": "all", "description": "x", "allow_all_deployments": true}),
+                )
+                .await
+                .1,
+        ];
+        for tier in ["read", "read_write", "full_access"] {
+            let new = json!({"name": tier, "description": "x", "permission": tier});
+            org_keys.push(world.make_key("platform-api/keys/", new).await.1);
+        }
+        let other_deployment_key = other.get("{deployment_secret}").to_owned();
+        Self { other_deployment_key, org_keys, ..world }
+    }
+
+    /// The id and the secret of a new key of the organization.
+    async fn make_key(&self, path: &str, new: Value) -> (String, String) {
+        let path = format!("{}{path}", ORG.replace("{org}", harness::ORG));
+        let made = self.owner.post(&path, new).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let text = |name: &str| made.body[name].as_str().unwrap().to_owned();
+        (text("id"), text("key"))
     }
 
     async fn caller(&self, who: &str, things: &Things) -> Client {
@@ -283,6 +354,10 @@ impl World {
             "inactive platform key" => self.app.key(things.get("{idle_secret}")),
             "deployment key" => self.app.key(things.get("{deployment_secret}")),
             "another deployment's key" => self.app.key(&self.other_deployment_key),
+            "key of all deployments" => self.app.key(&self.org_keys[0]),
+            "read key" => self.app.key(&self.org_keys[1]),
+            "read_write key" => self.app.key(&self.org_keys[2]),
+            "full_access key" => self.app.key(&self.org_keys[3]),
             "admin of another organization" => self.outsider.clone(),
             "member" => self.member.clone(),
             "platform key" => self.app.platform(),
@@ -344,6 +419,11 @@ impl World {
         if wanted.contains("{target_email}") {
             make("users/", json!({"email": target})).await;
         }
+        let new = json!({"name": format!("target {unique}"), "description": "target"});
+        let (api_key, _) = self.make_key("platform-api/keys/", new.clone()).await;
+        let mut new = new;
+        new["allow_all_deployments"] = true.into();
+        let (org_key, _) = self.make_key("global-api-deployment/keys/", new).await;
         let (idle, idle_secret) = self.idle_key().await;
         Things(vec![
             ("{org}", harness::ORG.to_owned()),
@@ -355,6 +435,8 @@ impl World {
             ("{deployment_secret}", text(&deployment, "api_key")),
             ("{api_name}", api_name),
             ("{deployment_key}", text(&key, "id")),
+            ("{api_key}", api_key),
+            ("{org_key}", org_key),
             ("{idle_key}", idle),
             ("{idle_secret}", idle_secret),
             ("{target_email}", target),

@@ -30,6 +30,8 @@ const FEATURES: &[&str] = &[
     "workflows",
     "deployments",
     "deployment_keys",
+    "org_deployment_keys",
+    "platform_api_keys",
     "executions",
 ];
 

@@ -95,10 +95,15 @@ async fn a_secret_is_shown_once() {
       "created_by_email": "ada@localhost",
       "last_used_at": null,
       "last_used_ip": null,
+      "last_used_agent": null,
       "use_count": 0,
       "fingerprint": "[fingerprint]",
       "version": 1,
-      "previous_secret_until": null
+      "previous_secret_until": null,
+      "expires_at": null,
+      "allowed_ips": [],
+      "rate_limit": null,
+      "quota": null
     }
     "#);
     assert_eq!(made.body["api"], deployment);
@@ -472,4 +477,30 @@ async fn every_change_is_on_record() {
     let all = told.concat();
     assert!(!all.contains(&made.secret));
     assert!(!all.contains(rotated.body["api_key"].as_str().unwrap()));
+}
+
+/// Proves TEN-04 for many at once: who may not delete one may not delete several either.
+#[tokio::test]
+async fn deleting_several_takes_the_tier_of_deleting_one() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let deployment = deploy(&admin, "mock_org", "invoices").await;
+    let made = create(&admin, &deployment).await;
+    let other = create(&admin, &deploy(&admin, "mock_org", "receipts").await).await;
+    let tiered = "/api/v1/unstract/mock_org/platform-api/keys/";
+    let new = json!({"name": "ci", "description": "x", "permission": "read_write"});
+    let program = app.key(admin.post(tiered, new).await.body["key"].as_str().unwrap());
+    let bulk = format!("{}bulk/", of(&deployment));
+
+    let delete = json!({"ids": [made.id], "action": "delete"});
+    let refused = program.post(&bulk, delete.clone()).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, "insufficient_scope"));
+    let off = program.post(&bulk, json!({"ids": [made.id], "action": "deactivate"})).await;
+    assert_eq!(off.body, json!({"changed": 1, "unchanged": 0}), "{}", off.text);
+    assert_eq!(opens(&app, &made.secret).await, shut("key_inactive"));
+
+    let foreign = json!({"ids": [made.id, other.id], "action": "delete"});
+    assert_eq!(admin.post(&bulk, foreign).await.status, 404, "a key of another deployment");
+    assert_eq!(admin.post(&bulk, delete).await.status, 200);
+    assert_eq!(opens(&app, &made.secret).await, shut("key_unknown"));
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::keys::{KeyFacts, KeyLimits};
+
 /// A key of a deployment.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeploymentKey {
@@ -24,18 +26,9 @@ pub struct DeploymentKey {
     pub modified_at: String,
     /// Who created it.
     pub created_by_email: Option<String>,
-    /// When it was last used; lags by a few seconds.
-    pub last_used_at: Option<String>,
-    /// Where it was last used from.
-    pub last_used_ip: Option<String>,
-    /// How often it was used.
-    pub use_count: i64,
-    /// The first eight hexadecimal digits of the secret's SHA-256.
-    pub fingerprint: String,
-    /// How many secrets this key has had.
-    pub version: i64,
-    /// Until when the secret before the last rotation still works.
-    pub previous_secret_until: Option<String>,
+    /// How it is used, and what limits it.
+    #[serde(flatten)]
+    pub facts: KeyFacts,
 }
 
 impl std::fmt::Debug for DeploymentKey {
@@ -55,6 +48,9 @@ pub struct CreateDeploymentKey {
     /// The deployment; must be here or in the address, and the same if it is in both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// Until when, from where and how often it works.
+    #[serde(flatten)]
+    pub limits: KeyLimits,
 }
 
 /// Changes a key. What is left out stays.
@@ -69,12 +65,7 @@ pub struct UpdateDeploymentKey {
     /// The deployment that it opens already; a key cannot be moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-}
-
-/// Replaces the secret of a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RotateDeploymentKey {
-    /// For how many seconds the old secret still works: 0 (the default) to 2,592,000 (30 days).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grace_seconds: Option<i64>,
+    /// Until when, from where and how often it works.
+    #[serde(flatten)]
+    pub limits: KeyLimits,
 }

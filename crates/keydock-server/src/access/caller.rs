@@ -49,6 +49,8 @@ pub enum Actor {
         name: Arc<str>,
         /// The account that owns what it creates.
         user: UserNumber,
+        /// How much it opens.
+        tier: Tier,
     },
     /// A program with a deployment key.
     DeploymentKey {
@@ -102,6 +104,10 @@ impl Caller {
 /// ```
 pub struct Admin(Caller);
 
+/// Proof of an admin, signed in, or of a platform API key with full access: they may give platform API
+/// keys new secrets, which makes none stronger.
+pub struct KeyRotator(Caller);
+
 /// Proof of a member of the organization in the URL, or of a key of the whole organization.
 ///
 /// ```compile_fail,E0308
@@ -112,6 +118,7 @@ pub struct Admin(Caller);
 pub struct Member {
     caller: Caller,
     role: Role,
+    tier: Tier,
 }
 
 /// Somebody signed in, whatever the organization.
@@ -193,12 +200,21 @@ macro_rules! acts_in_an_organization {
 acts_in_an_organization! {
     Admin => |admin| &admin.0;
     Member => |member| &member.caller;
+    KeyRotator => |rotator| &rotator.0;
 }
 
 impl Member {
     /// Whether everything of the organization is open, whoever owns it: to admins and to keys.
     pub fn sees_all(&self) -> bool {
         self.role == Role::Admin || !self.caller.is_person()
+    }
+
+    /// Refuses a key of a lower tier where the method says too little: what `doing` does needs `tier`.
+    pub fn confirm_tier(&self, tier: Tier, doing: &str) -> Result<(), Refusal> {
+        if self.tier >= tier {
+            return Ok(());
+        }
+        Err(Refusal::Tier { tier: self.tier, method: doing.to_owned() })
     }
 
     /// The role: `user` for a key, which is nobody's admin.
@@ -238,7 +254,7 @@ async fn by_key(parts: &mut Parts, app: &App) -> Result<Member> {
         request_id: request_id(parts).to_owned(),
         ip: Some(presented.ip),
     };
-    Ok(Member { caller, role: Role::User })
+    Ok(Member { caller, role: Role::User, tier })
 }
 
 /// The program that holds a key.
@@ -249,6 +265,7 @@ pub(crate) fn actor(key: Id<id::AnyKey>, opens: Opens) -> Actor {
             id: key.widen(),
             name: Arc::clone(&facts.name),
             user: facts.user,
+            tier: facts.tier,
         },
         Opens::Deployment(_) => Actor::DeploymentKey { id: key.widen() },
         Opens::Deployments(facts) => {
@@ -276,7 +293,7 @@ async fn by_session(parts: &mut Parts, app: &App) -> Result<Member> {
         ip: Some(client_address(Head::of(parts), app.config())),
     };
     confirm_header(&parts.headers, &caller.org)?;
-    Ok(Member { caller, role })
+    Ok(Member { caller, role, tier: Tier::FullAccess })
 }
 
 fn must_change_password() -> Error {
@@ -312,6 +329,26 @@ impl FromRequestParts<App> for Admin {
         Err(Error::forbidden(
             "User is forbidden from performing this action. Please contact admin. Only admins of \
              the organization, signed in, may do this; no key may.",
+        ))
+    }
+}
+
+impl FromRequestParts<App> for KeyRotator {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let member = Member::from_request_parts(parts, app).await?;
+        Again::note::<Self>(parts);
+        let may = match member.caller.actor {
+            Actor::PlatformApiKey { tier, .. } => tier == Tier::FullAccess,
+            _ => member.role == Role::Admin,
+        };
+        if may {
+            return Ok(Self(member.caller));
+        }
+        Err(Error::forbidden(
+            "Platform API keys are rotated by admins of the organization, signed in, and by \
+             platform API keys with full_access.",
         ))
     }
 }

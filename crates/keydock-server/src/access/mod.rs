@@ -5,6 +5,7 @@
 //!
 //! - [`Admin`]: an admin of the organization in the URL, signed in. No key is one.
 //! - [`Member`]: a member of it, signed in, or a key of the whole organization.
+//! - [`KeyRotator`]: an admin, or a platform API key with full access.
 //! - [`Person`]: somebody signed in, whatever the organization.
 //! - [`InstanceAdmin`]: somebody signed in who runs this server.
 //! - [`KeyHolder`]: the holder of a key of a whole organization, where the URL names none.
@@ -35,7 +36,9 @@ pub(crate) use self::{
 };
 pub use self::{
     bearer::{BearerPresented, Presented},
-    caller::{Actor, Admin, Caller, InstanceAdmin, KeyHolder, Member, Person, System, Visitor},
+    caller::{
+        Actor, Admin, Caller, InstanceAdmin, KeyHolder, KeyRotator, Member, Person, System, Visitor,
+    },
     refusal::{Genuine, Refusal, Takes},
     session::{CSRF_COOKIE, CSRF_FIELD, CSRF_HEADER, csrf_matches, session_cookie_name},
 };

@@ -3,12 +3,16 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::StatusCode,
 };
-use keydock_core::id::{self, Id};
+use keydock_core::{
+    id::{self, Id},
+    role::Tier,
+};
 use keydock_wire::{
     deployment_keys as wire,
     errors::{ErrorEnvelope, RefusalBody},
+    keys::{BulkDone, BulkKeys, RotateKey},
 };
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,9 +22,11 @@ use crate::{
     App, FieldError, Result,
     access::Member,
     deployments,
-    keys::ControlChanges,
-    platform_keys::api::{grace, masked},
-    web::{Fields, NO_STORE},
+    keys::{
+        self, BulkAction, ControlChanges,
+        api::{NOT_THEIRS, Uncached, grace, masked},
+    },
+    web::{Fields, NO_STORE, PageRequest},
 };
 
 /// The routes of this feature.
@@ -28,39 +34,26 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create))
         .routes(routes!(list, create_at))
+        .routes(routes!(bulk))
         .routes(routes!(get, put, patch, delete))
         .routes(routes!(rotate))
 }
 
-/// Fields of a key that clients send back to us and that are not theirs to change.
-const NOT_THEIRS: &[&str] = &[
-    "api_key",
-    "created_at",
-    "created_by",
-    "created_by_email",
-    "fingerprint",
-    "id",
-    "last_used_at",
-    "last_used_ip",
-    "modified_at",
-    "modified_by",
-    "previous_secret_until",
-    "use_count",
-    "version",
-];
-
-type Uncached<T> = ([(HeaderName, HeaderValue); 1], T);
-
 /// List the keys of a deployment
 ///
-/// Oldest first, with their secrets masked.
+/// Oldest first, with their secrets masked. `search` and `is_active` choose some; with `page` or
+/// `page_size` the answer is one page (`count`, `next`, `previous`, `results`).
 #[utoipa::path(
     get,
     path = "/api/v1/unstract/{org}/api/keys/api/{id}/",
     tag = "Deployment keys",
     params(
         ("org" = String, Path, description = "The organization's name"),
-        ("id" = String, Path, description = "The deployment")
+        ("id" = String, Path, description = "The deployment"),
+        ("search" = Option<String>, Query, description = "Part of a description, the last four characters or the fingerprint"),
+        ("is_active" = Option<bool>, Query, description = "Only those that work, or only those that do not"),
+        ("page" = Option<u32>, Query, description = "The page, from 1"),
+        ("page_size" = Option<u32>, Query, description = "Keys a page, 1 to 1,000")
     ),
     responses(
         (status = 200, body = Vec<wire::DeploymentKey>),
@@ -72,10 +65,52 @@ async fn list(
     member: Member,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<Vec<wire::DeploymentKey>>> {
+    page: PageRequest,
+) -> Result<Json<Value>> {
     let id = parse_deployment(&id)?;
-    let keys = app.read(async |tx| super::list(tx, &member, id).await).await?;
-    Ok(Json(keys.into_iter().map(Into::into).collect()))
+    let filter = keys::api::filter(&page)?;
+    let listed = app.read(async |tx| super::list(tx, &member, id, filter).await).await?;
+    keys::api::rows::<_, wire::DeploymentKey>(&page, listed)
+}
+
+/// Activate, deactivate or delete several keys of a deployment
+///
+/// All of them, or none if one is not there.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/api/keys/api/{id}/bulk/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The deployment")
+    ),
+    request_body = BulkKeys,
+    responses(
+        (status = 200, body = BulkDone),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Neither an owner nor an admin"),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn bulk(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<BulkDone>> {
+    let id = parse_deployment(&id)?;
+    let (ids, action) = keys::api::bulk(fields)?;
+    if action == BulkAction::Delete {
+        member.confirm_tier(Tier::FullAccess, "DELETE")?;
+    }
+    let changed = app
+        .write(async |tx| {
+            let deployment = deployments::manage(tx, &member, id).await?;
+            super::bulk(tx, &deployment, &ids, action).await
+        })
+        .await?;
+    Ok(keys::api::done(ids.len(), changed))
 }
 
 /// Create a key of a deployment
@@ -248,6 +283,7 @@ async fn change(
 ) -> Result<Json<wire::DeploymentKey>> {
     let id = parse_id(id)?;
     fields.ignore(NOT_THEIRS);
+    fields.ignore(&["api_key"]);
     let changes = Changes {
         description: fields.text_opt("description"),
         is_active: fields.bool_opt("is_active"),
@@ -308,7 +344,7 @@ async fn delete(
         ("org" = String, Path, description = "The organization's name"),
         ("id" = String, Path, description = "The key")
     ),
-    request_body = wire::RotateDeploymentKey,
+    request_body = RotateKey,
     responses(
         (status = 200, body = wire::DeploymentKey),
         (status = 400, body = ErrorEnvelope),
@@ -345,6 +381,7 @@ fn parse_deployment(text: &str) -> Result<Id<id::Deployment>> {
 
 fn read_new(fields: &mut Fields) -> Option<NewKey> {
     fields.ignore(NOT_THEIRS);
+    fields.ignore(&["api_key"]);
     let description = fields.text("description");
     let is_active = fields.bool_opt("is_active").unwrap_or(true);
     let controls = ControlChanges::read(fields).into_controls();
@@ -393,6 +430,7 @@ fn shown_once(issued: Issued) -> wire::DeploymentKey {
 impl From<DeploymentKey> for wire::DeploymentKey {
     fn from(key: DeploymentKey) -> Self {
         Self {
+            facts: keys::api::facts(&key),
             id: key.id.to_string(),
             api_key: masked(&key.last_four),
             api: key.kind.deployment.to_string(),
@@ -402,12 +440,6 @@ impl From<DeploymentKey> for wire::DeploymentKey {
             created_at: key.created_at.to_string(),
             modified_at: key.modified_at.to_string(),
             created_by_email: key.created_by_email,
-            last_used_at: key.last_used_at.map(|at| at.to_string()),
-            last_used_ip: key.last_used_ip,
-            use_count: key.use_count,
-            fingerprint: key.fingerprint,
-            version: key.version,
-            previous_secret_until: key.previous_until.map(|at| at.to_string()),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     access::{Caller, Member, secrets::Minting},
     deployments,
-    keys::{self, Columns, ControlChanges, Controls, Filter, Kind, set},
+    keys::{self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, set},
 };
 
 /// What is said of a key that is not there or not to be seen.
@@ -126,13 +126,29 @@ pub async fn list(
     tx: &mut Tx,
     member: &Member,
     deployment: Id<id::Deployment>,
-) -> Result<Vec<DeploymentKey>> {
+    filter: Filter,
+) -> Result<Listed<OfDeployment>> {
     let deployment = deployments::get(tx, member, deployment).await?;
-    keys::list(tx, deployment.org, of(deployment.id)).await
+    let filter = Filter { deployment: Some(deployment.id), ..filter };
+    keys::list_page(tx, deployment.org, &filter).await
 }
 
-fn of(deployment: Id<id::Deployment>) -> Filter {
-    Filter { deployment: Some(deployment) }
+/// Does the same to several keys of a deployment, or to none if one of them is not there.
+pub async fn bulk(
+    tx: &mut Tx,
+    deployment: &deployments::Managed,
+    ids: &[Id<id::DeploymentKey>],
+    action: BulkAction,
+) -> Result<usize> {
+    let mut all: Vec<DeploymentKey> = Vec::with_capacity(ids.len());
+    for id in ids {
+        let key: DeploymentKey = keys::find(tx, deployment.deployment().org, *id).await?;
+        if key.kind.deployment != deployment.deployment().id {
+            return Err(NOT_FOUND);
+        }
+        all.push(key);
+    }
+    keys::act_on_all(tx, deployment.caller(), all, action).await
 }
 
 /// One key of a deployment that the member may see.
@@ -200,7 +216,8 @@ pub async fn delete(tx: &mut Tx, managed: Managed) -> Result<()> {
 pub async fn revoke_all_of(tx: &mut Tx, deployment: deployments::Managed) -> Result<Keyless> {
     let (org, id) = (deployment.deployment().org, deployment.deployment().id);
     // One by one and oldest first, the order in which uses of keys are written down.
-    let all: Vec<DeploymentKey> = keys::list(tx, org, of(id)).await?;
+    let of_deployment = Filter { deployment: Some(id), ..Filter::default() };
+    let all: Vec<DeploymentKey> = keys::list(tx, org, &of_deployment).await?;
     for key in all {
         keys::delete(tx, deployment.caller(), &key).await?;
     }

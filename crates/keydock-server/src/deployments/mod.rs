@@ -20,7 +20,7 @@ use serde_json::json;
 pub use self::access::Called;
 use crate::{
     Error, FieldError, Result,
-    access::{Caller, Member},
+    access::{Admin, Caller, Member},
     audit_log::{self, Action, Subject},
     deployment_keys::Keyless,
     workflows::{self, Owner, is_among, replace},
@@ -424,4 +424,14 @@ async fn record(
     detail: serde_json::Value,
 ) -> Result<()> {
     audit_log::record(tx, caller, action, Subject::new("deployment", &id), detail).await
+}
+
+/// Gives what the account of a program owns to a member of the organization.
+pub(crate) async fn hand_over(
+    tx: &mut Tx,
+    admin: &Admin,
+    from: UserNumber,
+    to: UserNumber,
+) -> Result<()> {
+    store::hand_over(tx, admin.org(), from, to).await
 }

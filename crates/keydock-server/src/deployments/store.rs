@@ -308,6 +308,26 @@ fn gather(lines: Vec<Line>) -> Vec<Deployment> {
     deployments
 }
 
+/// Gives what one account owns to another.
+pub(super) async fn hand_over(
+    tx: &mut Tx,
+    org: OrgNumber,
+    from: UserNumber,
+    to: UserNumber,
+) -> Result<()> {
+    let sql = "UPDATE deployment_owners SET user_id = $3
+               WHERE org_id = $1 AND user_id = $2
+                 AND NOT EXISTS (SELECT 1 FROM deployment_owners o
+                                 WHERE o.org_id = $1 AND o.user_id = $3
+                                   AND o.deployment_id = deployment_owners.deployment_id)";
+    tx.execute(sql, args![org, from, to]).await?;
+    let sql = "UPDATE deployments SET created_by = $3 WHERE org_id = $1 AND created_by = $2";
+    tx.execute(sql, args![org, from, to]).await?;
+    let sql = "UPDATE deployments SET modified_by = $3 WHERE org_id = $1 AND modified_by = $2";
+    tx.execute(sql, args![org, from, to]).await?;
+    Ok(())
+}
+
 impl FromRow for Line {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         let deployment = Deployment {

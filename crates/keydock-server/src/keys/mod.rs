@@ -4,6 +4,7 @@
 //! operations here take any caller; the features of the kinds (`platform_keys`, `deployment_keys`,
 //! `platform_api_keys`, `org_deployment_keys`) are the way to them and demand their proofs.
 
+pub mod api;
 pub mod controls;
 mod store;
 
@@ -19,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     controls::set,
-    store::{announce_scoped, opens, take_quota},
+    store::{announce_scoped, hand_over, opens, take_quota},
 };
 pub use self::{
     controls::{ControlChanges, Controls, Limits},
@@ -90,6 +91,8 @@ pub struct Key<K: Kind> {
     /// When it was last changed.
     pub modified_at: Timestamp,
     /// Who created it, if they are still known.
+    pub created_by: Option<UserNumber>,
+    /// How others know them.
     pub created_by_email: Option<String>,
     /// Until when the secret before this one works.
     pub previous_until: Option<Timestamp>,
@@ -124,10 +127,36 @@ pub struct NewKey<K> {
 }
 
 /// Which keys are listed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Those of one deployment.
     pub deployment: Option<Id<id::Deployment>>,
+    /// Those whose name, description, last four characters or fingerprint hold this text.
+    pub search: Option<String>,
+    /// Those that work, or those that do not.
+    pub is_active: Option<bool>,
+    /// How many, and how many are left out before; all if it is not said.
+    pub page: Option<(i64, i64)>,
+}
+
+/// Some keys, and how many there are in all.
+#[derive(Debug)]
+pub struct Listed<K: Kind> {
+    /// The keys.
+    pub keys: Vec<Key<K>>,
+    /// How many the filter finds, pages apart.
+    pub total: i64,
+}
+
+/// What is done to several keys at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkAction {
+    /// They are switched on.
+    Activate,
+    /// They are switched off.
+    Deactivate,
+    /// They are deleted.
+    Delete,
 }
 
 /// Makes a key. The schema has the last word about names and slots, which is why its error is given
@@ -185,9 +214,46 @@ pub(crate) async fn find<K: Kind>(tx: &mut Tx, org: OrgNumber, id: Id<K::Id>) ->
 pub(crate) async fn list<K: Kind>(
     tx: &mut Tx,
     org: OrgNumber,
-    filter: Filter,
+    filter: &Filter,
 ) -> Result<Vec<Key<K>>> {
     store::list(tx, org, filter).await
+}
+
+/// The same, and how many there are.
+pub(crate) async fn list_page<K: Kind>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    filter: &Filter,
+) -> Result<Listed<K>> {
+    let keys = store::list(tx, org, filter).await?;
+    let total = match filter.page {
+        None => i64::try_from(keys.len()).unwrap_or(i64::MAX),
+        Some(_) => store::count::<K>(tx, org, filter).await?,
+    };
+    Ok(Listed { keys, total })
+}
+
+/// Does the same to several keys, each with its own event. Tells how many it changed.
+pub(crate) async fn act_on_all<K: Kind>(
+    tx: &mut Tx,
+    caller: &Caller,
+    mut all: Vec<Key<K>>,
+    action: BulkAction,
+) -> Result<usize> {
+    let active = action == BulkAction::Activate;
+    let mut changed = 0;
+    for key in &mut all {
+        if action == BulkAction::Delete {
+            delete(tx, caller, key).await?;
+        } else if key.is_active != active {
+            key.is_active = active;
+            save(tx, caller, key, &["is_active"]).await?;
+        } else {
+            continue;
+        }
+        changed += 1;
+    }
+    Ok(changed)
 }
 
 /// Writes down what was changed of a key, apart from its secret. `touched` names it.

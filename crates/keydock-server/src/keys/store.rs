@@ -61,13 +61,50 @@ pub(super) async fn insert<K: Kind>(
 pub(super) async fn list<K: Kind>(
     tx: &mut Tx,
     org: OrgNumber,
-    filter: Filter,
+    filter: &Filter,
 ) -> Result<Vec<Key<K>>> {
     let sql = "SELECT k.*, u.email FROM keys k LEFT JOIN users u ON u.id = k.created_by
                WHERE k.org_id = $1 AND k.kind = $2
                  AND ($3 IS NULL OR k.deployment_id = $3)
-               ORDER BY k.created_at, k.id";
-    Ok(tx.fetch_all(sql, args![org, K::KIND.as_str(), filter.deployment]).await?)
+                 AND ($4 IS NULL OR k.is_active = $4)
+                 AND ($5 IS NULL
+                      OR LOWER(COALESCE(k.name, '')) LIKE $5 ESCAPE '\\'
+                      OR LOWER(k.description) LIKE $5 ESCAPE '\\'
+                      OR LOWER(k.last_four) LIKE $5 ESCAPE '\\'
+                      OR k.fingerprint LIKE $5 ESCAPE '\\')
+               ORDER BY k.created_at, k.id LIMIT $6 OFFSET $7";
+    let (limit, offset) = filter.page.unwrap_or((i64::MAX, 0));
+    let values = args![
+        org,
+        K::KIND.as_str(),
+        filter.deployment,
+        filter.is_active,
+        pattern(filter),
+        limit,
+        offset
+    ];
+    Ok(tx.fetch_all(sql, values).await?)
+}
+
+pub(super) async fn count<K: Kind>(tx: &mut Tx, org: OrgNumber, filter: &Filter) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM keys k
+               WHERE k.org_id = $1 AND k.kind = $2
+                 AND ($3 IS NULL OR k.deployment_id = $3)
+                 AND ($4 IS NULL OR k.is_active = $4)
+                 AND ($5 IS NULL
+                      OR LOWER(COALESCE(k.name, '')) LIKE $5 ESCAPE '\\'
+                      OR LOWER(k.description) LIKE $5 ESCAPE '\\'
+                      OR LOWER(k.last_four) LIKE $5 ESCAPE '\\'
+                      OR k.fingerprint LIKE $5 ESCAPE '\\')";
+    let values = args![org, K::KIND.as_str(), filter.deployment, filter.is_active, pattern(filter)];
+    Ok(tx.fetch_one(sql, values).await?)
+}
+
+/// What `LIKE` is asked for.
+fn pattern(filter: &Filter) -> Option<String> {
+    let text = filter.search.as_ref()?.to_lowercase();
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    Some(format!("%{escaped}%"))
 }
 
 pub(super) async fn find<K: Kind>(
@@ -140,6 +177,18 @@ pub(super) async fn replace_secret<T>(
         tx.now()
     ];
     tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Gives what one account created to another.
+pub(crate) async fn hand_over(
+    tx: &mut Tx,
+    org: OrgNumber,
+    from: UserNumber,
+    to: UserNumber,
+) -> Result<()> {
+    let sql = "UPDATE keys SET created_by = $3 WHERE org_id = $1 AND created_by = $2";
+    tx.execute(sql, args![org, from, to]).await?;
     Ok(())
 }
 
@@ -300,6 +349,7 @@ impl<K: Kind> FromRow for Key<K> {
             version: row.int("version")?,
             created_at: row.time("created_at")?,
             modified_at,
+            created_by: row.int_opt("created_by")?.map(UserNumber::from_i64),
             created_by_email: row.text_opt("email")?,
             // One that was replaced without an overlap ended with the change itself.
             previous_until: row.time_opt("previous_until")?.filter(|until| *until > modified_at),

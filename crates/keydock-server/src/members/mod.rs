@@ -76,6 +76,16 @@ pub(crate) async fn add_founder(tx: &mut Tx, founder: &Caller, user: UserNumber)
     store::insert(tx, founder.org.number, user, Role::Admin).await
 }
 
+/// Lets the account of a program into the organization.
+pub(crate) async fn add_service(tx: &mut Tx, admin: &Admin, service: UserNumber) -> Result<()> {
+    store::insert(tx, admin.org(), service, Role::User).await
+}
+
+/// Whether this is a member of the admin's organization.
+pub(crate) async fn is_member(tx: &mut Tx, admin: &Admin, user: UserNumber) -> Result<bool> {
+    Ok(store::role_of(tx, admin.org(), user).await?.is_some())
+}
+
 /// Somebody who was added.
 pub struct Added {
     /// The member.

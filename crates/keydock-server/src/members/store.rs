@@ -32,7 +32,7 @@ pub(super) async fn insert(
 pub(super) async fn list(tx: &mut Tx, org: OrgNumber) -> Result<Vec<Member>> {
     let sql = "SELECT m.user_id, m.role, u.email
                FROM members m JOIN users u ON u.id = m.user_id
-               WHERE m.org_id = $1 ORDER BY m.created_at, m.user_id";
+               WHERE m.org_id = $1 AND NOT u.is_service ORDER BY m.created_at, m.user_id";
     Ok(tx.fetch_all(sql, args![org]).await?)
 }
 

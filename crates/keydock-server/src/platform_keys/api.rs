@@ -1,11 +1,9 @@
 //! `/api/v1/unstract/{org}/platform/keys/` and `whoami` (CONTRACT 2.2, 3.7)
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use keydock_core::{
@@ -25,7 +23,7 @@ use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
     audit_log,
-    keys::MAX_GRACE,
+    keys::api::{Uncached, grace, masked},
     web::{Fields, Head, NO_STORE},
 };
 
@@ -39,8 +37,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(audit))
         .routes(routes!(whoami))
 }
-
-type Uncached<T> = ([(HeaderName, HeaderValue); 1], T);
 
 /// List platform keys
 ///
@@ -122,28 +118,6 @@ async fn refresh(
     let issued =
         app.write(async |tx| super::refresh(tx, &admin, app.minting(), id, grace).await).await?;
     Ok((StatusCode::CREATED, ([NO_STORE], Json(refreshed(issued)))))
-}
-
-/// Reads how long the old secret of a key shall still work.
-pub(crate) fn grace(fields: &mut Fields) -> Duration {
-    let seconds = fields.int_opt("grace_seconds").unwrap_or(0);
-    let Ok(seconds) = u64::try_from(seconds) else {
-        fields.reject(FieldError::new(
-            "grace_seconds",
-            "min_value",
-            "Ensure this value is greater than or equal to 0.",
-        ));
-        return Duration::ZERO;
-    };
-    if seconds > MAX_GRACE.as_secs() {
-        let most = MAX_GRACE.as_secs();
-        fields.reject(FieldError::new(
-            "grace_seconds",
-            "max_value",
-            format!("Ensure this value is less than or equal to {most}."),
-        ));
-    }
-    Duration::from_secs(seconds)
 }
 
 /// Get a platform key
@@ -370,11 +344,6 @@ fn tell(holder: KeyHolder<'_>) -> Response {
         key_name: holder.key_name().into(),
     };
     Json(answer).into_response()
-}
-
-/// What stands in place of a secret: its last four characters.
-pub(crate) fn masked(last_four: &str) -> String {
-    format!("********-****-****-****-********{last_four}")
 }
 
 impl From<PlatformKey> for wire::PlatformKey {

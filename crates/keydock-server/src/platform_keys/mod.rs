@@ -121,7 +121,7 @@ async fn generate_as(
 ) -> Result<Issued> {
     let org = caller.org.number;
     store::lock(tx, org).await?;
-    let others: Vec<PlatformKey> = keys::list(tx, org, Filter::default()).await?;
+    let others: Vec<PlatformKey> = keys::list(tx, org, &Filter::default()).await?;
     let is_free = |slot: &Slot| others.iter().all(|key| key.kind.slot != *slot);
     let slot = Slot::ALL.into_iter().find(is_free).ok_or(Error::KeyLimit)?;
     let name = new.name.unwrap_or_else(|| free_name(slot, &others));
@@ -152,7 +152,7 @@ fn name_taken(name: &KeyName) -> Error {
 
 /// Lists the keys of the admin's organization, oldest first.
 pub async fn list(tx: &mut Tx, admin: &Admin) -> Result<Vec<PlatformKey>> {
-    keys::list(tx, admin.org(), Filter::default()).await
+    keys::list(tx, admin.org(), &Filter::default()).await
 }
 
 /// One key of the admin's organization.
@@ -200,7 +200,7 @@ async fn deactivate_others(
     caller: &Caller,
     but: Option<Id<id::PlatformKey>>,
 ) -> Result<()> {
-    let others: Vec<PlatformKey> = keys::list(tx, caller.org.number, Filter::default()).await?;
+    let others: Vec<PlatformKey> = keys::list(tx, caller.org.number, &Filter::default()).await?;
     for key in others.into_iter().filter(|key| key.is_active && Some(key.id) != but) {
         set_active(tx, caller, key, false).await?;
     }

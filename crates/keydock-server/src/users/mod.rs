@@ -69,6 +69,30 @@ pub(crate) async fn create(tx: &mut Tx, new: NewUser) -> Result<User> {
     Ok(user)
 }
 
+/// Makes an account for a program: it owns things, and nobody signs in with it.
+pub(crate) async fn create_service(
+    tx: &mut Tx,
+    username: Username,
+    email: Email,
+) -> Result<UserNumber> {
+    let new = NewUser {
+        username,
+        email,
+        // No password has this hash.
+        password_hash: "!".to_owned(),
+        must_change_password: false,
+        instance_admin: false,
+    };
+    let user = create(tx, new).await?;
+    store::mark_as_service(tx, user.number).await?;
+    Ok(user.number)
+}
+
+/// Deletes the account of a program, which owns nothing any more.
+pub(crate) async fn delete_service(tx: &mut Tx, service: UserNumber) -> Result<()> {
+    store::delete_service(tx, service).await
+}
+
 /// Finds somebody by their address.
 pub(crate) async fn find_by_email(tx: &mut Tx, email: &Email) -> Result<Option<User>> {
     store::find_by_email(tx, email).await

@@ -34,14 +34,14 @@ pub(super) async fn get(tx: &mut Tx, number: UserNumber) -> Result<User> {
 pub(super) async fn find_by_email(tx: &mut Tx, email: &Email) -> Result<Option<User>> {
     let sql =
         "SELECT id, user_id, username, email, instance_admin, must_change_password, created_at
-               FROM users WHERE email = $1";
+               FROM users WHERE email = $1 AND NOT is_service";
     Ok(tx.fetch_optional(sql, args![email.as_str()]).await?)
 }
 
 pub(super) async fn find_to_sign_in(tx: &mut Tx, name: &str) -> Result<Option<(User, String)>> {
     let sql = "SELECT id, user_id, username, email, instance_admin, must_change_password,
                       created_at, password_hash
-               FROM users WHERE username = $1 OR email = $1
+               FROM users WHERE (username = $1 OR email = $1) AND NOT is_service
                ORDER BY CASE WHEN username = $1 THEN 0 ELSE 1 END";
     let found: Option<WithHash> = tx.fetch_optional(sql, args![name]).await?;
     Ok(found.map(|WithHash(user, hash)| (user, hash)))
@@ -51,6 +51,18 @@ pub(super) async fn find_to_sign_in(tx: &mut Tx, name: &str) -> Result<Option<(U
 pub(super) async fn lock(tx: &mut Tx, name: &str) -> Result<()> {
     let sql = "UPDATE users SET email = email WHERE username = $1 OR email = $1";
     tx.execute(sql, args![name]).await?;
+    Ok(())
+}
+
+/// Makes an account that of a program.
+pub(super) async fn mark_as_service(tx: &mut Tx, number: UserNumber) -> Result<()> {
+    tx.execute("UPDATE users SET is_service = TRUE WHERE id = $1", args![number]).await?;
+    Ok(())
+}
+
+/// Deletes the account of a program.
+pub(super) async fn delete_service(tx: &mut Tx, number: UserNumber) -> Result<()> {
+    tx.execute("DELETE FROM users WHERE id = $1 AND is_service", args![number]).await?;
     Ok(())
 }
 

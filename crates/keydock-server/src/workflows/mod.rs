@@ -24,7 +24,7 @@ pub use self::definition::NewDefinition;
 pub(crate) use self::store::owner;
 use crate::{
     Error, FieldError, Result,
-    access::{Caller, Member},
+    access::{Admin, Caller, Member},
     audit_log::{self, Action, Subject},
     deployments::Undeployed,
 };
@@ -436,4 +436,14 @@ fn repeats(sent: Option<i64>) -> Result<Repeats, FieldError> {
         )),
         limit => Ok(limit.into()),
     }
+}
+
+/// Gives what the account of a program owns to a member of the organization.
+pub(crate) async fn hand_over(
+    tx: &mut Tx,
+    admin: &Admin,
+    from: UserNumber,
+    to: UserNumber,
+) -> Result<()> {
+    store::hand_over(tx, admin.org(), from, to).await
 }

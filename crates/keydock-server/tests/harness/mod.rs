@@ -129,6 +129,19 @@ impl TestApp {
         self.app = app;
     }
 
+    /// Goes on as the same server after a restart.
+    pub async fn restart(&mut self) {
+        let app = App::new(Parts {
+            config: self.app.config().clone(),
+            db: self.app.db().clone(),
+            blobs: self.app.blobs().clone(),
+            pepper: keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32])),
+            sandbox: sandbox(),
+        });
+        app.keyring().catch_up(app.db()).await.unwrap();
+        self.replace(app);
+    }
+
     /// The folder of everything that is kept.
     pub fn data(&self) -> PathBuf {
         self.dir.path().to_owned()

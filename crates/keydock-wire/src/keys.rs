@@ -1,0 +1,114 @@
+//! What is said of keys of several kinds.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How a key is used, and what limits it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyFacts {
+    /// When it was last used; lags by a few seconds.
+    pub last_used_at: Option<String>,
+    /// Where it was last used from.
+    pub last_used_ip: Option<String>,
+    /// By what program: its `User-Agent`.
+    pub last_used_agent: Option<String>,
+    /// How often it was used.
+    pub use_count: i64,
+    /// The first eight hexadecimal digits of the secret's SHA-256.
+    pub fingerprint: String,
+    /// Which of its secrets the key has; counts up.
+    pub version: i64,
+    /// Until when the secret before the last rotation still works.
+    pub previous_secret_until: Option<String>,
+    /// When it ends by itself.
+    pub expires_at: Option<String>,
+    /// The addresses and networks that it works from; any if there are none.
+    pub allowed_ips: Vec<String>,
+    /// How often it may be used in any window.
+    pub rate_limit: Option<RateLimit>,
+    /// How often it may be used in a period of the calendar.
+    pub quota: Option<Quota>,
+}
+
+/// So many requests in any window of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RateLimit {
+    /// How many, at least 1.
+    pub requests: u32,
+    /// How long the window is: 1 to 86,400 seconds.
+    pub window_seconds: u32,
+}
+
+/// So many requests in a period of the calendar, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Quota {
+    /// How many, at least 1.
+    pub requests: u32,
+    /// `hour`, `day` or `month`.
+    pub period: String,
+}
+
+/// What can be asked for with any key that is made or changed. What is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyLimits {
+    /// When it ends by itself: RFC 3339; `null` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// Up to 64 addresses and networks (CIDR, IPv4 and IPv6) that it works from; empty for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_ips: Option<Vec<String>>,
+    /// How often in any window; `null` for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// How often in a period; `null` for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// Replaces the secret of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RotateKey {
+    /// For how many seconds the old secret still works: 0 (the default) to 2,592,000 (30 days).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<i64>,
+}
+
+/// Does the same to several keys, in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BulkKeys {
+    /// The keys: 1 to 500.
+    pub ids: Vec<String>,
+    /// `activate`, `deactivate` or `delete`.
+    pub action: String,
+}
+
+/// What was done to several keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BulkDone {
+    /// How many keys were changed.
+    pub changed: usize,
+    /// How many were already as asked.
+    pub unchanged: usize,
+}
+
+/// A key of an organization with its new secret. The only time that it is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IssuedKey {
+    /// Its identifier.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The secret.
+    pub key: String,
+    /// Whether it works.
+    pub is_active: bool,
+    /// Until when the old secret still works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_secret_until: Option<String>,
+}
+
+impl std::fmt::Debug for IssuedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IssuedKey({})", self.id)
+    }
+}
