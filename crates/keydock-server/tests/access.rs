@@ -306,8 +306,14 @@ async fn a_head_is_a_get_without_its_body() {
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (401, ""));
 }
 
-fn used_now(app: &TestApp) -> Use {
-    Use { at: app.app.db().clock().now(), instant: Instant::now(), ip: [127, 0, 0, 1].into() }
+fn used_now(app: &TestApp) -> Use<'static> {
+    Use {
+        at: app.app.db().clock().now(),
+        instant: Instant::now(),
+        ip: [127, 0, 0, 1].into(),
+        agent: "",
+        deployment: "",
+    }
 }
 
 /// Proves VER-05 for a node that lost touch with its database: it stops trusting what it knows.

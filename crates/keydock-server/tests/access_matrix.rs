@@ -90,6 +90,11 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         (get.clone(), tenant("platform/keys/{idle_key}/"), None),
         (put.clone(), tenant("platform/keys/{idle_key}/"), Some(json!({"action": "DEACTIVATE"}))),
         (delete.clone(), tenant("platform/keys/{idle_key}/"), None),
+        (
+            post.clone(),
+            tenant("platform/keys/{idle_key}/rotation/"),
+            Some(json!({"action": "undo"})),
+        ),
         (get.clone(), tenant("platform/keys/{idle_key}/usage/"), None),
         (post.clone(), tenant("platform/keys/{idle_key}/verify/"), Some(json!({"key": "x"}))),
         (get.clone(), tenant("platform-api/keys/"), None),
@@ -106,6 +111,12 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
             Some(json!({"permission": "full_access"})),
         ),
         (delete.clone(), tenant("platform-api/keys/{api_key}/"), None),
+        (get.clone(), tenant("platform-api/keys/{api_key}/usage/"), None),
+        (
+            post.clone(),
+            tenant("platform-api/keys/{api_key}/rotation/"),
+            Some(json!({"action": "undo"})),
+        ),
         (post.clone(), tenant("platform-api/keys/{api_key}/rotate/"), Some(json!({}))),
         (get.clone(), tenant("global-api-deployment/keys/"), None),
         (
@@ -125,6 +136,12 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
             Some(json!({"api_deployments": ["{deployment}"]})),
         ),
         (delete.clone(), tenant("global-api-deployment/keys/{org_key}/"), None),
+        (get.clone(), tenant("global-api-deployment/keys/{org_key}/usage/"), None),
+        (
+            post.clone(),
+            tenant("global-api-deployment/keys/{org_key}/rotation/"),
+            Some(json!({"action": "undo"})),
+        ),
         (post.clone(), tenant("global-api-deployment/keys/{org_key}/rotate/"), Some(json!({}))),
         (get.clone(), tenant("global-api-deployment/deployments/"), None),
         (get.clone(), tenant("workflow/"), None),
@@ -181,6 +198,12 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         ),
         (patch.clone(), tenant("api/keys/{deployment_key}/"), Some(json!({"description": "k"}))),
         (delete.clone(), tenant("api/keys/{deployment_key}/"), None),
+        (get.clone(), tenant("api/keys/{deployment_key}/usage/"), None),
+        (
+            post.clone(),
+            tenant("api/keys/{deployment_key}/rotation/"),
+            Some(json!({"action": "undo"})),
+        ),
         (post.clone(), tenant("api/keys/{deployment_key}/rotate/"), Some(json!({}))),
         (post, "/deployment/api/{org}/{api_name}/".to_owned(), Some(json!("form"))),
         (

@@ -107,7 +107,10 @@ fn statements_name_the_organization() {
     const EXCEPTIONS: &[(&str, &str)] = &[
         ("keys/store.rs", "WHERE k.id > $1"),
         ("keys/store.rs", "WHERE k.digest = $1 OR k.previous_digest = $1"),
-        ("keys/store.rs", "SET last_used_at = used.last_at"),
+        ("store/uses.rs", "SET last_used_at = used.last_at"),
+        // Upkeep: what is over for long enough, of everybody.
+        ("store/uses.rs", "WHERE last_used_at < $1"),
+        ("store/uses.rs", "WHERE hour < $1"),
         ("keys/store.rs", "FROM key_scopes WHERE key_id = $1"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
@@ -121,6 +124,8 @@ fn statements_name_the_organization() {
         "keys",
         "key_scopes",
         "key_quotas",
+        "key_callers",
+        "key_hours",
         "deployments",
         "deployment_owners",
         "workflows",

@@ -71,6 +71,10 @@ pub struct RotateKey {
     /// For how many seconds the old secret still works: 0 (the default) to 2,592,000 (30 days).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<i64>,
+    /// From when that counts: `now` (the default), or `first_use` of the new secret; then the old one
+    /// works for 30 days at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap_from: Option<String>,
 }
 
 /// Does the same to several keys, in one transaction.
@@ -111,4 +115,70 @@ impl std::fmt::Debug for IssuedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "IssuedKey({})", self.id)
     }
+}
+
+/// Takes a rotation back, or ends its overlap, while the old secret still works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettleRotation {
+    /// `undo`: the old secret is the only one again. `finish`: the old secret ends now.
+    pub action: String,
+}
+
+/// Who uses a key, and how often: what to look at before an old secret ends or a key goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyUsage {
+    /// How often it was used.
+    pub use_count: i64,
+    /// When it was last used.
+    pub last_used_at: Option<String>,
+    /// Where it was last used from.
+    pub last_used_ip: Option<String>,
+    /// By what program: its `User-Agent`.
+    pub last_used_agent: Option<String>,
+    /// Which of its secrets the key has.
+    pub version: i64,
+    /// Which secret it had before, while that still works.
+    pub previous_version: Option<i64>,
+    /// Until when that works.
+    pub previous_secret_until: Option<String>,
+    /// How many callers have used the secret before and may not have moved yet.
+    pub callers_of_previous: usize,
+    /// Uses in this hour and the one before.
+    pub recent_uses: i64,
+    /// Who used it last.
+    pub last_caller: Option<KeyCaller>,
+    /// Who used which secret: at most 500, those of the newest secret first.
+    pub callers: Vec<KeyCaller>,
+    /// The hours of the last week in which it was used.
+    pub hours: Vec<HourUses>,
+}
+
+/// Uses of one secret of a key by one caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyCaller {
+    /// Which secret.
+    pub secret_version: i64,
+    /// `current`, `previous` (still works) or `ended`.
+    pub secret_state: String,
+    /// Where the caller is.
+    pub ip: String,
+    /// Its `User-Agent`.
+    pub agent: String,
+    /// The deployment that it called.
+    pub deployment: Option<String>,
+    /// When it came first.
+    pub first_used_at: String,
+    /// When it came last.
+    pub last_used_at: String,
+    /// How often it came.
+    pub uses: i64,
+}
+
+/// Uses of a key in one hour.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HourUses {
+    /// Its beginning.
+    pub hour: String,
+    /// How many.
+    pub uses: i64,
 }

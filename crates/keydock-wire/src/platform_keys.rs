@@ -28,6 +28,8 @@ pub struct PlatformKey {
     pub last_used_at: Option<String>,
     /// Where it was last used from.
     pub last_used_ip: Option<String>,
+    /// By what program: its `User-Agent`.
+    pub last_used_agent: Option<String>,
     /// How often it was used.
     pub use_count: i64,
     /// Until when the secret before the last refresh still works.
@@ -82,6 +84,10 @@ pub struct RefreshPlatformKey {
     /// For how many seconds the old secret still works: 0 (the default) to 2,592,000 (30 days).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<i64>,
+    /// From when that counts: `now` (the default), or `first_use` of the new secret; then the old one
+    /// works for 30 days at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap_from: Option<String>,
 }
 
 /// A key whose secret was just replaced. The only time that the new one is shown.

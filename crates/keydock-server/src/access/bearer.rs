@@ -80,7 +80,10 @@ impl App {
     ) -> Result<Option<T>> {
         let ip = client_address(head, self.config());
         let at = self.db().clock().now();
-        let used = Use { at, instant: head.arrived_at(), ip };
+        let agent = head.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let deployment = called_deployment(head.uri.path());
+        let used = Use { at, instant: head.arrived_at(), ip, agent, deployment };
         match self.verify(token, &used, |seen| then(seen, ip)) {
             Ok(made) => Ok(made),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
@@ -95,13 +98,19 @@ impl App {
     fn verify<T>(
         &self,
         token: &str,
-        used: &Use,
+        used: &Use<'_>,
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
         let digest: KeyDigest = self.pepper().digest(&secret);
         self.keyring().verify_then(&digest, used, then)
     }
+}
+
+/// The name of the deployment that a path calls, if it could be one.
+fn called_deployment(path: &str) -> &str {
+    let called = path.strip_prefix("/deployment/api/").and_then(|rest| rest.split('/').nth(1));
+    called.filter(|name| name.len() <= 30).unwrap_or_default()
 }
 
 /// The tier and the name of a key of a whole organization; refuses any other kind.

@@ -72,7 +72,7 @@ impl Guard {
     /// Whether the key works now and from there; `genuine` describes it if not.
     pub(super) fn admit(
         &self,
-        used: &Use,
+        used: &Use<'_>,
         genuine: impl FnOnce() -> Genuine,
     ) -> Result<(), Refusal> {
         if self.controls.expires_at.is_some_and(|end| used.at >= end) {

@@ -29,7 +29,7 @@ use smol_str::SmolStr;
 use super::{
     Genuine, Refusal, changes,
     guard::Guard,
-    usage::{Mark, Usage, Used},
+    usage::{self, Mark, Usage, Used},
 };
 use crate::{
     Error, Result,
@@ -127,6 +127,10 @@ pub struct Entry {
     pub opens: Opens,
     /// Whether it works.
     pub standing: Standing,
+    /// Which of the secrets of its key it is.
+    pub version: i64,
+    /// Whether the end of the secret before it depends on its first use.
+    pub ends_previous: bool,
     /// Until when, from where and how often it works, if that is limited.
     pub controls: Option<Arc<Controls>>,
 }
@@ -150,13 +154,17 @@ pub struct Seen<'a>(&'a Held);
 
 /// A use of a key.
 #[derive(Clone, Copy, Debug)]
-pub struct Use {
+pub struct Use<'a> {
     /// When it was used, as it is written down.
     pub at: Timestamp,
     /// The same by a clock that nobody sets.
     pub instant: Instant,
     /// Where from.
     pub ip: IpAddr,
+    /// What the program calls itself.
+    pub agent: &'a str,
+    /// The name of the deployment that it calls, if it calls one.
+    pub deployment: &'a str,
 }
 
 /// Half of a digest: enough that no two of any number of keys ever meet, and half the memory.
@@ -168,6 +176,8 @@ struct Held {
     org: Arc<OrgFacts>,
     opens: Opens,
     standing: Standing,
+    version: i64,
+    ends_previous: bool,
     guard: Option<Arc<Guard>>,
     mark: Mark,
 }
@@ -250,7 +260,7 @@ impl Keyring {
     }
 
     /// Finds the key whose secret has this digest, and marks that it was used.
-    pub fn verify(&self, digest: &KeyDigest, used: &Use) -> Result<Verified, Refusal> {
+    pub fn verify(&self, digest: &KeyDigest, used: &Use<'_>) -> Result<Verified, Refusal> {
         let verified = self.verify_then(digest, used, |Seen(held)| Some(held.verified()))?;
         verified.ok_or(Refusal::UnknownKey)
     }
@@ -262,7 +272,7 @@ impl Keyring {
     pub fn verify_then<T>(
         &self,
         digest: &KeyDigest,
-        used: &Use,
+        used: &Use<'_>,
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
         if !self.is_trusted_at(used.instant) {
@@ -285,29 +295,25 @@ impl Keyring {
             guard.admit(used, || found.genuine())?;
         }
         let made = then(Seen(found));
-        if made.is_some() && found.mark.add(used) {
-            self.usage.note(tag(digest), used.at);
+        if made.is_some() {
+            let caller = usage::caller(used);
+            if !found.mark.add(used, caller) {
+                self.usage.note(tag(digest), used, caller, &found.mark);
+            }
         }
         Ok(made)
     }
 
-    /// The uses of a secret, as `take` finds them.
-    pub(super) fn marked(
-        &self,
-        tag: &Tag,
-        take: impl FnOnce(&Mark) -> Option<(Timestamp, IpAddr, u32)>,
-    ) -> Option<Used> {
+    /// Takes the uses of a secret that are to be written down.
+    pub(super) fn take_uses(&self, tag: &Tag) -> Vec<Used> {
         let held = self.held.pin();
-        let found = held.get(tag)?;
-        let (at, ip, count) = take(&found.mark)?;
-        Some(Used { key: found.key, at, ip, count })
-    }
-
-    /// Has the marks of a secret changed.
-    pub(super) fn give_back(&self, tag: &Tag, give: impl FnOnce(&Mark)) {
-        if let Some(found) = self.held.pin().get(tag) {
-            give(&found.mark);
-        }
+        let Some(found) = held.get(tag) else {
+            self.usage.forget(tag);
+            return Vec::new();
+        };
+        self.usage.take(tag, &found.mark, |uses| {
+            uses.of(found.key, found.org.number, found.version, found.ends_previous)
+        })
     }
 
     /// Reads every key, or, once that is done, the changes since.
@@ -391,6 +397,8 @@ impl Keyring {
             org: entry.org,
             opens: entry.opens,
             standing: entry.standing,
+            version: entry.version,
+            ends_previous: entry.ends_previous,
             guard: self.guard(entry.key, entry.controls),
             mark,
         };
@@ -515,7 +523,7 @@ impl Opens {
     }
 }
 
-fn tag(digest: &KeyDigest) -> Tag {
+pub(super) fn tag(digest: &KeyDigest) -> Tag {
     let mut tag = Tag::default();
     tag.copy_from_slice(&digest.as_bytes()[..16]);
     tag

@@ -87,7 +87,17 @@ pub struct Secrets {
     controls: Controls,
     is_active: bool,
     digest: KeyDigest,
-    previous: Option<(KeyDigest, Timestamp)>,
+    version: i64,
+    ends_previous: bool,
+    previous: Option<Previous>,
+}
+
+/// The secret that a key had before.
+#[derive(Debug)]
+struct Previous {
+    digest: KeyDigest,
+    version: i64,
+    until: Timestamp,
 }
 
 impl Secrets {
@@ -108,18 +118,22 @@ impl Secrets {
         let opens = orgs.share_name(self.opens);
         let controls = (self.controls != Controls::default()).then(|| Arc::new(self.controls));
         let current = if active { Standing::Active } else { Standing::Inactive };
-        let previous =
-            self.previous.map(|(digest, until)| (digest, Standing::Replaced { until, active }));
-        std::iter::once((self.digest, current)).chain(previous).map(move |(digest, standing)| {
-            Entry {
+        let current = (self.digest, current, self.version, self.ends_previous);
+        let previous = self.previous.map(|Previous { digest, version, until }| {
+            (digest, Standing::Replaced { until, active }, version, false)
+        });
+        std::iter::once(current).chain(previous).map(
+            move |(digest, standing, version, ends_previous)| Entry {
                 digest,
                 key,
                 org: Arc::clone(&org),
                 opens: opens.clone(),
                 standing,
+                version,
+                ends_previous,
                 controls: controls.clone(),
-            }
-        })
+            },
+        )
     }
 }
 
@@ -137,7 +151,15 @@ impl FromRow for Secrets {
             controls: Controls::from_row(row)?,
             is_active: row.bool("is_active")?,
             digest: row.parse("digest")?,
-            previous: row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?),
+            version: row.int("version")?,
+            ends_previous: row.int_opt("overlap_seconds")?.is_some(),
+            previous: match row.parse_opt("previous_digest")?.zip(row.time_opt("previous_until")?) {
+                None => None,
+                Some((digest, until)) => {
+                    let version = row.int_opt("previous_version")?.unwrap_or_default();
+                    Some(Previous { digest, version, until })
+                }
+            },
         })
     }
 }

@@ -75,6 +75,8 @@ pub enum KeyVerb {
     Activated,
     Deactivated,
     Rotated,
+    RotationUndone,
+    RotationFinished,
     Deleted,
 }
 
@@ -87,24 +89,34 @@ impl KeyVerb {
             (KeyKind::Platform, Self::Activated) => "platform_key_activated",
             (KeyKind::Platform, Self::Deactivated) => "platform_key_deactivated",
             (KeyKind::Platform, Self::Rotated) => "platform_key_refreshed",
+            (KeyKind::Platform, Self::RotationUndone) => "platform_key_refresh_undone",
+            (KeyKind::Platform, Self::RotationFinished) => "platform_key_refresh_finished",
             (KeyKind::Platform, Self::Deleted) => "platform_key_deleted",
             (KeyKind::PlatformApi, Self::Created) => "platform_api_key_created",
             (KeyKind::PlatformApi, Self::Changed) => "platform_api_key_changed",
             (KeyKind::PlatformApi, Self::Activated) => "platform_api_key_activated",
             (KeyKind::PlatformApi, Self::Deactivated) => "platform_api_key_deactivated",
             (KeyKind::PlatformApi, Self::Rotated) => "platform_api_key_rotated",
+            (KeyKind::PlatformApi, Self::RotationUndone) => "platform_api_key_rotation_undone",
+            (KeyKind::PlatformApi, Self::RotationFinished) => "platform_api_key_rotation_finished",
             (KeyKind::PlatformApi, Self::Deleted) => "platform_api_key_deleted",
             (KeyKind::Deployment, Self::Created) => "deployment_key_created",
             (KeyKind::Deployment, Self::Changed) => "deployment_key_changed",
             (KeyKind::Deployment, Self::Activated) => "deployment_key_activated",
             (KeyKind::Deployment, Self::Deactivated) => "deployment_key_deactivated",
             (KeyKind::Deployment, Self::Rotated) => "deployment_key_rotated",
+            (KeyKind::Deployment, Self::RotationUndone) => "deployment_key_rotation_undone",
+            (KeyKind::Deployment, Self::RotationFinished) => "deployment_key_rotation_finished",
             (KeyKind::Deployment, Self::Deleted) => "deployment_key_deleted",
             (KeyKind::OrgDeployment, Self::Created) => "org_deployment_key_created",
             (KeyKind::OrgDeployment, Self::Changed) => "org_deployment_key_changed",
             (KeyKind::OrgDeployment, Self::Activated) => "org_deployment_key_activated",
             (KeyKind::OrgDeployment, Self::Deactivated) => "org_deployment_key_deactivated",
             (KeyKind::OrgDeployment, Self::Rotated) => "org_deployment_key_rotated",
+            (KeyKind::OrgDeployment, Self::RotationUndone) => "org_deployment_key_rotation_undone",
+            (KeyKind::OrgDeployment, Self::RotationFinished) => {
+                "org_deployment_key_rotation_finished"
+            }
             (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
         }
     }

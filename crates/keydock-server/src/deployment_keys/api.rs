@@ -12,7 +12,7 @@ use keydock_core::{
 use keydock_wire::{
     deployment_keys as wire,
     errors::{ErrorEnvelope, RefusalBody},
-    keys::{BulkDone, BulkKeys, RotateKey},
+    keys::{BulkDone, BulkKeys, KeyUsage, RotateKey, SettleRotation},
 };
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,7 +24,7 @@ use crate::{
     deployments,
     keys::{
         self, BulkAction, ControlChanges,
-        api::{NOT_THEIRS, Uncached, grace, masked},
+        api::{NOT_THEIRS, Uncached, masked, overlap},
     },
     web::{Fields, NO_STORE, PageRequest},
 };
@@ -37,6 +37,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(bulk))
         .routes(routes!(get, put, patch, delete))
         .routes(routes!(rotate))
+        .routes(routes!(usage))
+        .routes(routes!(settle))
 }
 
 /// List the keys of a deployment
@@ -360,15 +362,90 @@ async fn rotate(
     mut fields: Fields,
 ) -> Result<Uncached<Json<wire::DeploymentKey>>> {
     let id = parse_id(&id)?;
-    let grace = grace(&mut fields);
+    let overlap = overlap(&mut fields);
     fields.finish()?;
     let issued = app
         .write(async |tx| {
             let managed = super::manage(tx, &member, id).await?;
-            super::rotate(tx, managed, app.minting(), grace).await
+            super::rotate(tx, managed, app.minting(), overlap).await
         })
         .await?;
     Ok(([NO_STORE], Json(shown_once(issued))))
+}
+
+/// Show who uses a deployment key
+///
+/// Which of its secrets was used by whom, when, from where and how often. Look here before an old
+/// secret ends or a key goes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/usage/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    responses(
+        (status = 200, body = KeyUsage),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn usage(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<KeyUsage>> {
+    let id = parse_id(&id)?;
+    app.write(async |tx| super::manage(tx, &member, id).await.map(drop)).await?;
+    keys::api::write_down_uses(&app, member.org(), id).await?;
+    let meter = app
+        .write(async |tx| {
+            let managed = super::manage(tx, &member, id).await?;
+            super::meter(tx, &managed).await
+        })
+        .await?;
+    Ok(keys::api::meter(meter))
+}
+
+/// Take back the rotation of a deployment key, or end its overlap
+///
+/// While the old secret still works: `undo` makes it the only one again, `finish` ends it. Either is in
+/// effect before the answer is written.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/api/keys/{id}/rotation/",
+    tag = "Deployment keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = SettleRotation,
+    responses(
+        (status = 200, body = wire::DeploymentKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope),
+        (status = 404, body = ErrorEnvelope),
+        (status = 409, body = ErrorEnvelope, description = "No old secret works any more"),
+    )
+)]
+async fn settle(
+    member: Member,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<wire::DeploymentKey>> {
+    let id = parse_id(&id)?;
+    let how = keys::api::settle(fields)?;
+    let key = app
+        .write(async |tx| {
+            let managed = super::manage(tx, &member, id).await?;
+            super::settle(tx, managed, how).await
+        })
+        .await?;
+    Ok(Json(key.into()))
 }
 
 fn parse_id(text: &str) -> Result<Id<id::DeploymentKey>> {

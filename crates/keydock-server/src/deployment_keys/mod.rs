@@ -6,8 +6,6 @@
 
 pub mod api;
 
-use std::time::Duration;
-
 use keydock_core::{
     id::{self, Id},
     secret::KeyKind,
@@ -20,7 +18,10 @@ use crate::{
     Error, Result,
     access::{Caller, Member, secrets::Minting},
     deployments,
-    keys::{self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, set},
+    keys::{
+        self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, Meter, Overlap,
+        Settle, set,
+    },
 };
 
 /// What is said of a key that is not there or not to be seen.
@@ -196,15 +197,24 @@ pub async fn update(tx: &mut Tx, managed: Managed, changes: Changes) -> Result<D
     Ok(key)
 }
 
-/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
-/// another `grace`, which is usually none.
+/// Replaces the secret of a key and leaves everything else as it is.
 pub async fn rotate(
     tx: &mut Tx,
     managed: Managed,
     minting: Minting<'_>,
-    grace: Duration,
+    overlap: Overlap,
 ) -> Result<Issued> {
-    keys::rotate(tx, managed.caller(), minting, managed.key.id, grace).await
+    keys::rotate(tx, managed.caller(), minting, managed.key.id, overlap).await
+}
+
+/// Takes a rotation back, or ends its overlap, while the old secret still works.
+pub async fn settle(tx: &mut Tx, managed: Managed, how: Settle) -> Result<DeploymentKey> {
+    keys::settle(tx, managed.caller(), managed.key.id, how).await
+}
+
+/// Who uses which secret of a key; for those who may change it.
+pub async fn meter(tx: &mut Tx, managed: &Managed) -> Result<Meter<OfDeployment>> {
+    keys::meter(tx, managed.caller().org.number, managed.key.id).await
 }
 
 /// Deletes a key, active or not.

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, Result, access, executions, sessions};
+use crate::{App, Error, Result, access, executions, keys, sessions};
 
 /// How often the changes of keys on other nodes are read.
 const KEYS: Duration = Duration::from_millis(500);
@@ -23,6 +23,8 @@ const GAUGES: Duration = Duration::from_secs(15);
 const OLD: Duration = Duration::from_mins(10);
 /// How old an unfinished document is that nobody is writing any more.
 const UNFINISHED: Duration = Duration::from_hours(1);
+/// How long it is remembered who used a key.
+const USED: Duration = Duration::from_hours(90 * 24);
 /// How long jobs that were given up are kept for somebody to look at.
 const DEAD: Duration = Duration::from_hours(7 * 24);
 
@@ -86,6 +88,11 @@ async fn forget(app: App) -> Result<()> {
     let age = app.config().result_age;
     while app.write(async |tx| executions::forget_old(tx, age).await).await? {}
     app.write(async |tx| sessions::forget_ended(tx).await).await?;
+    app.write(async |tx| {
+        let before = tx.now().before(USED);
+        keys::forget_uses(tx, before).await
+    })
+    .await?;
     app.write(async |tx| access::changes::forget_old(tx).await).await?;
     app.write(async |tx| {
         let before = tx.now().before(DEAD);

@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
-use keydock_core::{id::Id, limits::Period};
+use keydock_core::{
+    id::{Id, OrgNumber},
+    limits::Period,
+};
 use keydock_wire::keys as wire;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{BulkAction, Filter, Issued, Key, Kind, Listed, MAX_GRACE};
+use super::{
+    BulkAction, CallerUses, Filter, Issued, Key, Kind, Listed, MAX_GRACE, Meter, Overlap, Settle,
+};
 use crate::{
-    Error, FieldError, Result,
+    App, Error, FieldError, Result,
+    access::usage,
     web::{Fields, NO_STORE, PageRequest},
 };
 
@@ -38,8 +44,21 @@ pub(crate) const NOT_THEIRS: &[&str] = &[
     "version",
 ];
 
-/// Reads how long the old secret of a key shall still work.
-pub(crate) fn grace(fields: &mut Fields) -> Duration {
+/// Reads for how long the old secret of a key shall still work, and from when that counts.
+pub(crate) fn overlap(fields: &mut Fields) -> Overlap {
+    let grace = grace(fields);
+    match fields.string_opt("overlap_from").as_deref() {
+        None | Some("" | "now") => Overlap::FromNow(grace),
+        Some("first_use") => Overlap::FromFirstUse(grace),
+        Some(_) => {
+            let detail = "Send now or first_use.";
+            fields.reject(FieldError::new("overlap_from", "invalid_choice", detail));
+            Overlap::FromNow(grace)
+        }
+    }
+}
+
+fn grace(fields: &mut Fields) -> Duration {
     let seconds = fields.int_opt("grace_seconds").unwrap_or(0);
     let Ok(seconds) = u64::try_from(seconds) else {
         fields.reject(FieldError::new(
@@ -49,15 +68,80 @@ pub(crate) fn grace(fields: &mut Fields) -> Duration {
         ));
         return Duration::ZERO;
     };
-    if seconds > MAX_GRACE.as_secs() {
-        let most = MAX_GRACE.as_secs();
+    let most = MAX_GRACE.as_secs();
+    if seconds > most {
         fields.reject(FieldError::new(
             "grace_seconds",
             "max_value",
             format!("Ensure this value is less than or equal to {most}."),
         ));
     }
-    Duration::from_secs(seconds)
+    Duration::from_secs(seconds.min(most))
+}
+
+/// Reads what shall be done about an overlap.
+pub(crate) fn settle(mut fields: Fields) -> Result<Settle> {
+    let how = match fields.string("action").as_deref() {
+        Some("undo") => Some(Settle::Undo),
+        Some("finish") => Some(Settle::Finish),
+        Some(_) => {
+            let detail = "Send undo or finish.";
+            fields.reject(FieldError::new("action", "invalid_choice", detail));
+            None
+        }
+        None => None,
+    };
+    fields.finish()?;
+    how.ok_or_else(|| FieldError::required("action").into())
+}
+
+/// Has the uses of a key written down, for somebody who is about to look at them.
+pub(crate) async fn write_down_uses<T>(app: &App, org: OrgNumber, id: Id<T>) -> Result<()> {
+    let secrets = app.read(async |tx| super::secrets_of(tx, org, id.widen()).await).await?;
+    usage::flush_of(app.keyring(), app.db(), &secrets).await
+}
+
+/// Who uses which secret of a key.
+pub(crate) fn meter<K: Kind>(meter: Meter<K>) -> axum::Json<wire::KeyUsage> {
+    let Meter { key, previous_version, callers, hours, recent } = meter;
+    let state = |version: i64| {
+        if version == key.version {
+            "current"
+        } else if Some(version) == previous_version {
+            "previous"
+        } else {
+            "ended"
+        }
+    };
+    let left = callers.iter().filter(|caller| Some(caller.version) == previous_version).count();
+    let last = callers.iter().max_by_key(|caller| caller.last_used_at).cloned();
+    let told = |caller: CallerUses| wire::KeyCaller {
+        secret_version: caller.version,
+        secret_state: state(caller.version).to_owned(),
+        ip: caller.ip,
+        agent: caller.agent,
+        deployment: Some(caller.deployment).filter(|name| !name.is_empty()),
+        first_used_at: caller.first_used_at.to_string(),
+        last_used_at: caller.last_used_at.to_string(),
+        uses: caller.uses,
+    };
+    axum::Json(wire::KeyUsage {
+        use_count: key.use_count,
+        last_used_at: key.last_used_at.map(|at| at.to_string()),
+        last_used_ip: key.last_used_ip,
+        last_used_agent: key.last_used_agent,
+        version: key.version,
+        previous_version,
+        previous_secret_until: key.previous_until.map(|at| at.to_string()),
+        callers_of_previous: left,
+        recent_uses: recent,
+        last_caller: last.map(told),
+        callers: callers.into_iter().map(told).collect(),
+        hours: hours
+            .into_iter()
+            .map(|hour| wire::HourUses { hour: hour.hour.to_string(), uses: hour.uses })
+            .collect(),
+    })
 }
 
 /// What stands in place of a deployment's or a platform key's secret: its last four characters.

@@ -6,9 +6,10 @@
 
 pub mod api;
 pub mod controls;
+mod rotation;
 mod store;
 
-use std::{fmt::Debug, time::Duration};
+use std::fmt::Debug;
 
 use keydock_core::{
     id::{self, Id, OrgNumber, UserNumber},
@@ -20,11 +21,16 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     controls::set,
+    rotation::{meter, rotate, secrets_of, settle},
     store::{announce_scoped, hand_over, opens, take_quota},
 };
 pub use self::{
     controls::{ControlChanges, Controls, Limits},
-    store::{entries, find_entry, record_uses},
+    rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
+    store::{
+        entries, find_entry,
+        uses::{forget_uses, record_uses},
+    },
 };
 use crate::{
     Error, Result,
@@ -34,9 +40,6 @@ use crate::{
     },
     audit_log::{self, Action, KeyVerb, Subject},
 };
-
-/// The longest overlap of an old and a new secret.
-pub const MAX_GRACE: Duration = Duration::from_hours(30 * 24);
 
 /// A kind of key: what it says about itself beyond what all keys do.
 pub trait Kind: FromRow + Clone + Debug + Send + Sync {
@@ -290,28 +293,6 @@ pub(crate) async fn delete<K: Kind>(tx: &mut Tx, caller: &Caller, key: &Key<K>) 
     announce(tx, caller.org.number, key.id).await?;
     store::delete(tx, caller.org.number, key.id).await?;
     record(tx, caller, KeyVerb::Deleted, key, json!({"was_active": key.is_active})).await
-}
-
-/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
-/// another `grace`, which is usually none.
-pub(crate) async fn rotate<K: Kind>(
-    tx: &mut Tx,
-    caller: &Caller,
-    minting: Minting<'_>,
-    id: Id<K::Id>,
-    grace: Duration,
-) -> Result<Issued<K>> {
-    let org = caller.org.number;
-    let old = digests(tx, org, id).await?.ok_or(K::NOT_FOUND)?;
-    let until = tx.now().after(grace);
-    let minted = minting.mint(tx, K::KIND);
-    store::replace_secret(tx, org, id, &minted, until).await?;
-    old.record_change(tx);
-    changes::record(tx, &minted.digest);
-    let key = find::<K>(tx, org, id).await?;
-    let detail = json!({"version": key.version, "grace_seconds": grace.as_secs()});
-    record(tx, caller, KeyVerb::Rotated, &key, detail).await?;
-    Ok(Issued { key, secret: minted.secret })
 }
 
 /// Whether `secret` is the current secret of a key; for somebody who found one and wonders.

@@ -1,5 +1,7 @@
 //! The `keys` table. Every statement names the organization, but for those that learn it from here.
 
+pub(super) mod uses;
+
 use std::sync::Arc;
 
 use keydock_core::{
@@ -159,11 +161,12 @@ pub(super) async fn replace_secret<T>(
     id: Id<T>,
     minted: &Minted,
     until: Timestamp,
+    overlap_seconds: Option<i64>,
 ) -> Result<()> {
     let sql = "UPDATE keys
                SET previous_digest = digest, previous_last_four = last_four,
                    previous_fingerprint = fingerprint, previous_version = version,
-                   previous_until = $6,
+                   previous_until = $6, overlap_seconds = $8,
                    digest = $3, last_four = $4, fingerprint = $5,
                    version = secrets_made + 1, secrets_made = secrets_made + 1, modified_at = $7
                WHERE org_id = $1 AND id = $2";
@@ -174,10 +177,51 @@ pub(super) async fn replace_secret<T>(
         &minted.last_four,
         &minted.fingerprint,
         until,
-        tx.now()
+        tx.now(),
+        overlap_seconds
     ];
     tx.execute(sql, values).await?;
     Ok(())
+}
+
+/// Makes the secret before the present one the present one again. The other one ends, and whoever
+/// sends it is told so.
+pub(super) async fn swap_secrets<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
+    // In two steps, since a digest may stand only once at any time.
+    let sql = "UPDATE keys
+               SET digest = digest || '-', last_four = COALESCE(previous_last_four, '????'),
+                   previous_last_four = last_four,
+                   fingerprint = COALESCE(previous_fingerprint, ''),
+                   previous_fingerprint = fingerprint, version = previous_version,
+                   previous_version = version, previous_until = $3, overlap_seconds = NULL,
+                   modified_at = $3
+               WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id, tx.now()]).await?;
+    let sql = "UPDATE keys
+               SET digest = previous_digest,
+                   previous_digest = SUBSTR(digest, 1, LENGTH(digest) - 1)
+               WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id]).await?;
+    Ok(())
+}
+
+/// Ends the secret before the present one.
+pub(super) async fn end_overlap<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
+    let sql = "UPDATE keys SET previous_until = $3, overlap_seconds = NULL, modified_at = $3
+               WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id, tx.now()]).await?;
+    Ok(())
+}
+
+/// Which secret a key had before.
+pub(super) async fn previous_version<T>(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<T>,
+) -> Result<Option<i64>> {
+    let sql = "SELECT previous_version FROM keys
+               WHERE org_id = $1 AND id = $2 AND previous_version IS NOT NULL";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
 }
 
 /// Gives what one account created to another.
@@ -244,35 +288,6 @@ pub(crate) async fn take_quota(
     let sql = "UPDATE key_quotas SET taken = taken + $3 WHERE org_id = $1 AND key_id = $2";
     tx.execute(sql, args![org, key, granted]).await?;
     Ok(Taken { granted, beyond: left - granted })
-}
-
-/// Adds to the records of keys, in one statement. By their ids alone: the keys themselves said who
-/// they are. `uses` is what [`usage::as_json`](crate::access::usage::as_json) makes of them.
-///
-/// Tells which were written: not those that somebody is changing at the moment, or that are gone.
-pub async fn record_uses(tx: &mut Tx, uses: &str) -> Result<Vec<Id<id::AnyKey>>> {
-    let sql = tx.skipping_locked(
-        "UPDATE keys
-         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
-             use_count = use_count + used.uses
-         FROM (SELECT value ->> 'id' AS used_id, value ->> 'at' AS last_at,
-                      value ->> 'ip' AS last_ip, value ->> 'uses' AS uses
-               FROM json_each($1)) AS used
-         WHERE id = used.used_id
-         RETURNING id",
-        "UPDATE keys
-         SET last_used_at = used.last_at, last_used_ip = used.last_ip,
-             use_count = use_count + used.uses
-         FROM (SELECT k.id AS used_id, u.at AS last_at, u.ip AS last_ip, u.uses
-               FROM keys k
-               JOIN json_to_recordset($1::json) AS u (id text, at bigint, ip text, uses bigint)
-                    ON u.id = k.id
-               FOR UPDATE OF k SKIP LOCKED) AS used
-         WHERE id = used.used_id
-         RETURNING id",
-    );
-    let written: Vec<String> = tx.fetch_all(sql, args![uses]).await?;
-    written.iter().map(|id| id.parse().map_err(crate::Error::internal)).collect()
 }
 
 /// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.

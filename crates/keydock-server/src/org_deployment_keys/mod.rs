@@ -7,8 +7,6 @@
 pub mod api;
 mod store;
 
-use std::time::Duration;
-
 use keydock_core::{
     id::{self, Id, OrgNumber},
     secret::KeyKind,
@@ -20,7 +18,10 @@ use serde_json::{Map, Value};
 use crate::{
     Error, FieldError, Result,
     access::{Admin, secrets::Minting},
-    keys::{self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, set},
+    keys::{
+        self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, Meter, Overlap,
+        Settle, set,
+    },
 };
 
 /// What is of organization deployment keys only.
@@ -246,16 +247,34 @@ pub fn scope(opens_all: bool, deployments: Vec<Id<id::Deployment>>) -> Result<Sc
     }
 }
 
-/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
-/// another `grace`, which is usually none.
+/// Replaces the secret of a key and leaves everything else as it is.
 pub async fn rotate(
     tx: &mut Tx,
     admin: &Admin,
     minting: Minting<'_>,
     id: Id<id::OrgDeploymentKey>,
-    grace: Duration,
+    overlap: Overlap,
 ) -> Result<Issued> {
-    keys::rotate(tx, admin.caller(), minting, id, grace).await
+    keys::rotate(tx, admin.caller(), minting, id, overlap).await
+}
+
+/// Takes a rotation back, or ends its overlap, while the old secret still works.
+pub async fn settle(
+    tx: &mut Tx,
+    admin: &Admin,
+    id: Id<id::OrgDeploymentKey>,
+    how: Settle,
+) -> Result<OrgDeploymentKey> {
+    keys::settle(tx, admin.caller(), id, how).await
+}
+
+/// Who uses which secret of a key.
+pub async fn meter(
+    tx: &mut Tx,
+    admin: &Admin,
+    id: Id<id::OrgDeploymentKey>,
+) -> Result<Meter<OrgWide>> {
+    keys::meter(tx, admin.org(), id).await
 }
 
 /// Deletes a key, active or not.

@@ -8,7 +8,7 @@ use axum::{
 use keydock_core::role::Tier;
 use keydock_wire::{
     errors::{ErrorEnvelope, RefusalBody},
-    keys::{BulkDone, BulkKeys, IssuedKey, RotateKey},
+    keys::{BulkDone, BulkKeys, IssuedKey, KeyUsage, RotateKey, SettleRotation},
     platform_api_keys as wire,
 };
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::{
     access::{Admin, KeyRotator},
     keys::{
         self, ControlChanges,
-        api::{NOT_THEIRS, Uncached, grace, masked_shortly},
+        api::{NOT_THEIRS, Uncached, masked_shortly, overlap},
     },
     web::{Fields, PageRequest},
 };
@@ -32,6 +32,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(bulk))
         .routes(routes!(get, patch, delete))
         .routes(routes!(rotate))
+        .routes(routes!(usage))
+        .routes(routes!(settle))
 }
 
 /// List platform API keys
@@ -221,10 +223,10 @@ async fn rotate(
     mut fields: Fields,
 ) -> Result<Uncached<Json<IssuedKey>>> {
     let id = id.parse()?;
-    let grace = grace(&mut fields);
+    let overlap = overlap(&mut fields);
     fields.finish()?;
     let issued =
-        app.write(async |tx| super::rotate(tx, &rotator, app.minting(), id, grace).await).await?;
+        app.write(async |tx| super::rotate(tx, &rotator, app.minting(), id, overlap).await).await?;
     let name = issued.key.kind.name.to_string();
     Ok(keys::api::issued(issued, &name))
 }
@@ -250,6 +252,70 @@ async fn bulk(admin: Admin, State(app): State<App>, fields: Fields) -> Result<Js
     let (ids, action) = keys::api::bulk(fields)?;
     let changed = app.write(async |tx| super::bulk(tx, &admin, &ids, action).await).await?;
     Ok(keys::api::done(ids.len(), changed))
+}
+
+/// Show who uses a platform API key
+///
+/// Which of its secrets was used by whom, when, from where and how often. Look here before an old
+/// secret ends or a key goes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/unstract/{org}/platform-api/keys/{id}/usage/",
+    tag = "Platform API keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    responses(
+        (status = 200, body = KeyUsage),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope),
+        (status = 404, body = ErrorEnvelope),
+    )
+)]
+async fn usage(
+    admin: Admin,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<KeyUsage>> {
+    let id = id.parse()?;
+    keys::api::write_down_uses(&app, admin.org(), id).await?;
+    let meter = app.read(async |tx| super::meter(tx, &admin, id).await).await?;
+    Ok(keys::api::meter(meter))
+}
+
+/// Take back the rotation of a platform API key, or end its overlap
+///
+/// While the old secret still works: `undo` makes it the only one again, `finish` ends it. Either is in
+/// effect before the answer is written.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/platform-api/keys/{id}/rotation/",
+    tag = "Platform API keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = SettleRotation,
+    responses(
+        (status = 200, body = wire::PlatformApiKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope),
+        (status = 404, body = ErrorEnvelope),
+        (status = 409, body = ErrorEnvelope, description = "No old secret works any more"),
+    )
+)]
+async fn settle(
+    admin: Admin,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<wire::PlatformApiKey>> {
+    let id = id.parse()?;
+    let how = keys::api::settle(fields)?;
+    let key = app.write(async |tx| super::settle(tx, &admin, id, how).await).await?;
+    Ok(Json(key.into()))
 }
 
 fn read_tier(fields: &mut Fields) -> Option<Tier> {

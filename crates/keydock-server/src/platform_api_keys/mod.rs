@@ -7,8 +7,6 @@
 
 pub mod api;
 
-use std::time::Duration;
-
 use keydock_core::{
     id::{self, Id, UserNumber},
     role::Tier,
@@ -23,7 +21,10 @@ use crate::{
     Error, FieldError, Result,
     access::{Admin, KeyRotator, secrets::Minting},
     deployments,
-    keys::{self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, set},
+    keys::{
+        self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, Meter, Overlap,
+        Settle, set,
+    },
     members, users, workflows,
 };
 
@@ -183,16 +184,34 @@ pub async fn update(
     Ok(key)
 }
 
-/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
-/// another `grace`, which is usually none.
+/// Replaces the secret of a key and leaves everything else as it is.
 pub async fn rotate(
     tx: &mut Tx,
     rotator: &KeyRotator,
     minting: Minting<'_>,
     id: Id<id::PlatformApiKey>,
-    grace: Duration,
+    overlap: Overlap,
 ) -> Result<Issued> {
-    keys::rotate(tx, rotator.caller(), minting, id, grace).await
+    keys::rotate(tx, rotator.caller(), minting, id, overlap).await
+}
+
+/// Takes a rotation back, or ends its overlap, while the old secret still works.
+pub async fn settle(
+    tx: &mut Tx,
+    admin: &Admin,
+    id: Id<id::PlatformApiKey>,
+    how: Settle,
+) -> Result<PlatformApiKey> {
+    keys::settle(tx, admin.caller(), id, how).await
+}
+
+/// Who uses which secret of a key.
+pub async fn meter(
+    tx: &mut Tx,
+    admin: &Admin,
+    id: Id<id::PlatformApiKey>,
+) -> Result<Meter<Tiered>> {
+    keys::meter(tx, admin.org(), id).await
 }
 
 /// Deletes a key and its account. What the account owns goes to the key's creator, or, if they are

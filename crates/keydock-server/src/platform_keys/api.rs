@@ -13,9 +13,9 @@ use keydock_core::{
 use keydock_wire::{
     audit_log::AuditEvent,
     errors::{ErrorEnvelope, RefusalBody},
+    keys::{KeyUsage, SettleRotation},
     platform_keys as wire,
 };
-use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Issued, NewKey, PlatformKey};
@@ -23,7 +23,10 @@ use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
     audit_log,
-    keys::api::{Uncached, grace, masked},
+    keys::{
+        self,
+        api::{Uncached, masked, overlap},
+    },
     web::{Fields, Head, NO_STORE},
 };
 
@@ -34,6 +37,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get, toggle, delete))
         .routes(routes!(verify))
         .routes(routes!(usage))
+        .routes(routes!(settle))
         .routes(routes!(audit))
         .routes(routes!(whoami))
 }
@@ -111,12 +115,12 @@ async fn refresh(
     mut fields: Fields,
 ) -> Result<(StatusCode, Uncached<Json<wire::RefreshedPlatformKey>>)> {
     let id = fields.string_opt("id").ok_or(Error::MissingField { field: "id" })?;
-    let grace = grace(&mut fields);
+    let overlap = overlap(&mut fields);
     fields.ignore(&["key_name"]);
     fields.finish()?;
     let id: Id<id::PlatformKey> = id.trim().parse()?;
     let issued =
-        app.write(async |tx| super::refresh(tx, &admin, app.minting(), id, grace).await).await?;
+        app.write(async |tx| super::refresh(tx, &admin, app.minting(), id, overlap).await).await?;
     Ok((StatusCode::CREATED, ([NO_STORE], Json(refreshed(issued)))))
 }
 
@@ -261,7 +265,10 @@ async fn verify(
     Ok(([NO_STORE], Json(wire::PlatformKeyMatch { matches })))
 }
 
-/// Show how a platform key is used
+/// Show who uses a platform key
+///
+/// Which of its secrets was used by whom, when, from where and how often. Look here before an old
+/// secret ends or a key goes.
 #[utoipa::path(
     get,
     path = "/api/v1/unstract/{org}/platform/keys/{id}/usage/",
@@ -271,7 +278,7 @@ async fn verify(
         ("id" = String, Path, description = "The key")
     ),
     responses(
-        (status = 200, description = "`use_count`, `last_used_at`, `last_used_ip`"),
+        (status = 200, body = KeyUsage),
         (status = 401, body = RefusalBody),
         (status = 403, body = ErrorEnvelope),
         (status = 404, body = ErrorEnvelope),
@@ -281,14 +288,45 @@ async fn usage(
     admin: Admin,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
-) -> Result<Json<Value>> {
+) -> Result<Json<KeyUsage>> {
     let id = id.parse()?;
-    let key = app.read(async |tx| super::get(tx, &admin, id).await).await?;
-    Ok(Json(json!({
-        "use_count": key.use_count,
-        "last_used_at": key.last_used_at,
-        "last_used_ip": key.last_used_ip,
-    })))
+    keys::api::write_down_uses(&app, admin.org(), id).await?;
+    let meter = app.read(async |tx| super::meter(tx, &admin, id).await).await?;
+    Ok(keys::api::meter(meter))
+}
+
+/// Take back the rotation of a platform key, or end its overlap
+///
+/// While the old secret still works: `undo` makes it the only one again, `finish` ends it. Either is in
+/// effect before the answer is written.
+#[utoipa::path(
+    post,
+    path = "/api/v1/unstract/{org}/platform/keys/{id}/rotation/",
+    tag = "Platform keys",
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("id" = String, Path, description = "The key")
+    ),
+    request_body = SettleRotation,
+    responses(
+        (status = 200, body = wire::PlatformKey),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope),
+        (status = 404, body = ErrorEnvelope),
+        (status = 409, body = ErrorEnvelope, description = "No old secret works any more"),
+    )
+)]
+async fn settle(
+    admin: Admin,
+    State(app): State<App>,
+    Path((_, id)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Json<wire::PlatformKey>> {
+    let id = id.parse()?;
+    let how = keys::api::settle(fields)?;
+    let key = app.write(async |tx| super::settle(tx, &admin, id, how).await).await?;
+    Ok(Json(key.into()))
 }
 
 /// Show what was done to platform keys
@@ -359,6 +397,7 @@ impl From<PlatformKey> for wire::PlatformKey {
             modified_at: key.modified_at.to_string(),
             last_used_at: key.last_used_at.map(|at| at.to_string()),
             last_used_ip: key.last_used_ip,
+            last_used_agent: key.last_used_agent,
             use_count: key.use_count,
             previous_secret_until: key.previous_until.map(|at| at.to_string()),
             created_by_email: key.created_by_email,

@@ -8,8 +8,6 @@
 pub mod api;
 mod store;
 
-use std::time::Duration;
-
 use keydock_core::{
     id::{self, Id},
     secret::{KeyKind, Pepper, SecretKey},
@@ -21,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::{
     Error, Result,
     access::{Admin, Caller, secrets::Minting},
-    keys::{self, Columns, Controls, CreateError, Filter, Kind},
+    keys::{self, Columns, Controls, CreateError, Filter, Kind, Meter, Overlap, Settle},
 };
 
 /// One of the two places for a key.
@@ -160,17 +158,32 @@ pub async fn get(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<
     keys::find(tx, admin.org(), id).await
 }
 
-/// Replaces the secret of a key and leaves everything else as it is. The old secret works for
-/// another `grace`, which is usually none.
+/// Replaces the secret of a key and leaves everything else as it is.
 pub async fn refresh(
     tx: &mut Tx,
     admin: &Admin,
     minting: Minting<'_>,
     id: Id<id::PlatformKey>,
-    grace: Duration,
+    overlap: Overlap,
 ) -> Result<Issued> {
     store::lock(tx, admin.org()).await?;
-    keys::rotate(tx, admin.caller(), minting, id, grace).await
+    keys::rotate(tx, admin.caller(), minting, id, overlap).await
+}
+
+/// Takes a refresh back, or ends its overlap, while the old secret still works.
+pub async fn settle(
+    tx: &mut Tx,
+    admin: &Admin,
+    id: Id<id::PlatformKey>,
+    how: Settle,
+) -> Result<PlatformKey> {
+    store::lock(tx, admin.org()).await?;
+    keys::settle(tx, admin.caller(), id, how).await
+}
+
+/// Who uses which secret of a key.
+pub async fn meter(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<Meter<Slotted>> {
+    keys::meter(tx, admin.org(), id).await
 }
 
 /// Switches a key on, and the other one off in the same transaction. Doing it twice is the same as

@@ -190,10 +190,11 @@ impl Tx {
         }
     }
 
-    /// Of one statement in two forms, the one that passes over rows which another transaction holds:
-    /// `skipping` says so in the words of PostgreSQL; in SQLite, with its one writer, there are none.
-    pub fn skipping_locked(&self, plain: &'static str, skipping: &'static str) -> &'static str {
-        self.either(plain, skipping)
+    /// Of one statement in two forms, the one that this database understands: for statements that take
+    /// their rows out of a JSON parameter, or pass over rows that another transaction holds, both of
+    /// which each database says in its own way.
+    pub fn in_dialect(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        self.either(sqlite, postgres)
     }
 
     async fn rows(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
