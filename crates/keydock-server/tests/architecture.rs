@@ -111,6 +111,7 @@ fn statements_name_the_organization() {
         // Upkeep: what is over for long enough, of everybody.
         ("store/uses.rs", "WHERE last_used_at < $1"),
         ("store/uses.rs", "WHERE hour < $1"),
+        ("store/sealed.rs", "WHERE expires_at <= $1"),
         ("keys/store.rs", "FROM key_scopes WHERE key_id = $1"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
@@ -126,6 +127,7 @@ fn statements_name_the_organization() {
         "key_quotas",
         "key_callers",
         "key_hours",
+        "sealed_answers",
         "deployments",
         "deployment_owners",
         "workflows",

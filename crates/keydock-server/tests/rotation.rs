@@ -6,8 +6,13 @@ mod harness;
 
 use std::time::Duration;
 
-use axum::{body::Body, http::Request};
-use harness::{Client, TestApp};
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
+use harness::{Answer, Client, TestApp};
+use keydock_server::Error;
+use keydock_storage::db::args;
 use serde_json::{Value, json};
 
 const TENANT: &str = "/api/v1/unstract/mock_org/";
@@ -121,6 +126,14 @@ impl World {
     fn advance(&self, seconds: u64) {
         self.app.app.db().clock().advance(Duration::from_secs(seconds));
     }
+}
+
+/// Sends a request that can be sent again.
+async fn send(client: &Client, method: Method, path: &str, body: &Value, name: &str) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request =
+        request.header("content-type", "application/json").header("idempotency-key", name);
+    client.request(request.body(Body::from(body.to_string())).unwrap()).await
 }
 
 fn secret(body: &Value) -> String {
@@ -250,5 +263,75 @@ async fn the_last_use_is_on_record() {
         assert_eq!(key["last_used_agent"], "shop/1.0", "{}: {key}", world.kind.name);
         assert!(key["last_used_ip"].as_str().unwrap().starts_with("10."));
         assert_eq!(key["use_count"], 1);
+    }
+}
+
+const NAME: &str = "5b0c5a4e-8f3a-4bb1-9b0e-0d6a2f1c7e55";
+
+/// Proves ROT-05 and KEY-03: a lost answer is given again, for ten minutes and to the same caller only,
+/// and what is kept for that holds no secret.
+#[tokio::test]
+async fn a_lost_answer_is_given_again() {
+    for world in World::each().await {
+        let (method, path, body) = if world.kind.name == "platform" {
+            let path = format!("{TENANT}platform/keys/");
+            (Method::PUT, path, json!({"id": world.id, "grace_seconds": 60}))
+        } else {
+            (Method::POST, world.kind.at(&world.id, "rotate/"), json!({"grace_seconds": 60}))
+        };
+        let rotate = async |client: &Client, name: &str| {
+            send(client, method.clone(), &path, &body, name).await
+        };
+        let first = rotate(&world.admin, NAME).await;
+        assert!(first.status.is_success(), "{}: {}", world.kind.name, first.text);
+        let again = rotate(&world.admin, NAME).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body));
+        assert_eq!(again.header("cache-control"), "no-store");
+        assert_eq!(world.usage().await["version"], 2, "rotated once");
+        assert_eq!(world.call(&secret(&again.body), "a").await, WORKS);
+
+        let sql = "SELECT sealed || request || id FROM sealed_answers";
+        let kept: Vec<String> = world
+            .app
+            .app
+            .read(async |tx| Ok::<_, Error>(tx.fetch_all(sql, args![]).await?))
+            .await
+            .unwrap();
+        assert_eq!(kept.len(), 1);
+        for text in [secret(&first.body), NAME.to_owned()] {
+            assert!(!kept[0].contains(&text) && !kept[0].contains(&hex::encode(&text)));
+        }
+
+        let mut other = body.clone();
+        other["grace_seconds"] = 61.into();
+        let refused = send(&world.admin, method.clone(), &path, &other, NAME).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert_eq!(refused.body["errors"][0]["attr"], "Idempotency-Key");
+        let short = rotate(&world.admin, "short").await;
+        assert_eq!(short.body["errors"][0]["attr"], "Idempotency-Key", "{}", short.text);
+
+        let somebody = world.app.member("bea@test.example", "admin").await;
+        let theirs = rotate(&somebody, NAME).await;
+        assert_ne!(theirs.body, first.body, "another caller asked something else");
+        world.advance(601);
+        let late = rotate(&world.admin, NAME).await;
+        assert_ne!(secret(&late.body), secret(&first.body), "after ten minutes it is forgotten");
+    }
+}
+
+/// Proves ROT-05 for keys that are made.
+#[tokio::test]
+async fn a_key_is_made_once() {
+    for world in World::each().await {
+        let (path, mut new) = world.kind.make.clone();
+        if let Some(name) = new.get_mut("name") {
+            *name = "another".into();
+        }
+        world.admin.delete(&format!("{TENANT}platform/keys/{}/", world.id)).await;
+        let first = send(&world.admin, Method::POST, &path, &new, NAME).await;
+        let again = send(&world.admin, Method::POST, &path, &new, NAME).await;
+        assert_eq!(first.status, 201, "{}: {}", world.kind.name, first.text);
+        assert_eq!(first.body, again.body);
+        assert_eq!(again.status, 201);
     }
 }

@@ -20,6 +20,7 @@ pub mod changes;
 mod charge;
 pub mod guard;
 pub mod keyring;
+mod once;
 pub mod passwords;
 mod refusal;
 pub mod secrets;
@@ -39,6 +40,7 @@ pub use self::{
     caller::{
         Actor, Admin, Caller, InstanceAdmin, KeyHolder, KeyRotator, Member, Person, System, Visitor,
     },
+    once::{Doing, Once},
     refusal::{Genuine, Refusal, Takes},
     session::{CSRF_COOKIE, CSRF_FIELD, CSRF_HEADER, csrf_matches, session_cookie_name},
 };

@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Changes, DeploymentKey, Issued, NOT_FOUND, NewKey};
 use crate::{
     App, FieldError, Result,
-    access::Member,
+    access::{Doing, Member, Once},
     deployments,
     keys::{
         self, BulkAction, ControlChanges,
@@ -124,7 +124,8 @@ async fn bulk(
     tag = "Deployment keys",
     params(
         ("org" = String, Path, description = "The organization's name"),
-        ("id" = String, Path, description = "The deployment")
+        ("id" = String, Path, description = "The deployment"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
     ),
     request_body = wire::CreateDeploymentKey,
     responses(
@@ -139,13 +140,15 @@ async fn create_at(
     member: Member,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(member.caller(), &fields, &app);
     let id = parse_deployment(&id)?;
     let new = read_new(&mut fields);
     confirm_target(&mut fields, id);
     fields.finish()?;
-    issue(member, app, id, new).await
+    issue(&member, &app, doing, id, new).await
 }
 
 /// Create a key of the deployment named in the body
@@ -155,7 +158,10 @@ async fn create_at(
     post,
     path = "/api/v1/unstract/{org}/api/keys/api/",
     tag = "Deployment keys",
-    params(("org" = String, Path, description = "The organization's name")),
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
+    ),
     request_body = wire::CreateDeploymentKey,
     responses(
         (status = 201, body = wire::DeploymentKey),
@@ -168,29 +174,31 @@ async fn create_at(
 async fn create(
     member: Member,
     State(app): State<App>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(member.caller(), &fields, &app);
     let new = read_new(&mut fields);
     let id = read_target(&mut fields);
     fields.finish()?;
     let id = id.ok_or_else(|| FieldError::required("api"))?;
-    issue(member, app, id, new).await
+    issue(&member, &app, doing, id, new).await
 }
 
 async fn issue(
-    member: Member,
-    app: App,
+    member: &Member,
+    app: &App,
+    doing: Doing<'_>,
     deployment: Id<id::Deployment>,
     new: Option<NewKey>,
-) -> Result<(StatusCode, Uncached<Json<wire::DeploymentKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
     let new = new.ok_or_else(|| FieldError::required("description"))?;
-    let issued = app
-        .write(async |tx| {
-            let deployment = deployments::manage(tx, &member, deployment).await?;
-            super::create(tx, &deployment, app.minting(), new).await
-        })
-        .await?;
-    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown_once(issued)))))
+    let shown = doing.once(async |tx| {
+        let deployment = deployments::manage(tx, member, deployment).await?;
+        let issued = super::create(tx, &deployment, app.minting(), new).await?;
+        Ok((issued.key.id.widen(), shown_once(issued)))
+    });
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown.await?))))
 }
 
 /// Get a key
@@ -344,7 +352,8 @@ async fn delete(
     tag = "Deployment keys",
     params(
         ("org" = String, Path, description = "The organization's name"),
-        ("id" = String, Path, description = "The key")
+        ("id" = String, Path, description = "The key"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
     ),
     request_body = RotateKey,
     responses(
@@ -359,18 +368,19 @@ async fn rotate(
     member: Member,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
+    once: Once,
     mut fields: Fields,
-) -> Result<Uncached<Json<wire::DeploymentKey>>> {
+) -> Result<Uncached<Json<Value>>> {
+    let doing = once.by(member.caller(), &fields, &app);
     let id = parse_id(&id)?;
     let overlap = overlap(&mut fields);
     fields.finish()?;
-    let issued = app
-        .write(async |tx| {
-            let managed = super::manage(tx, &member, id).await?;
-            super::rotate(tx, managed, app.minting(), overlap).await
-        })
-        .await?;
-    Ok(([NO_STORE], Json(shown_once(issued))))
+    let shown = doing.once(async |tx| {
+        let managed = super::manage(tx, &member, id).await?;
+        let issued = super::rotate(tx, managed, app.minting(), overlap).await?;
+        Ok((issued.key.id.widen(), shown_once(issued)))
+    });
+    Ok(([NO_STORE], Json(shown.await?)))
 }
 
 /// Show who uses a deployment key

@@ -94,6 +94,7 @@ async fn forget(app: App) -> Result<()> {
     })
     .await?;
     app.write(async |tx| access::changes::forget_old(tx).await).await?;
+    app.write(async |tx| keys::forget_sealed(tx).await).await?;
     app.write(async |tx| {
         let before = tx.now().before(DEAD);
         Ok(queue::forget_dead(tx, before).await?)

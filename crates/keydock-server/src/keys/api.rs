@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
 use keydock_core::{
-    id::{Id, OrgNumber},
+    id::{AnyKey, Id, OrgNumber},
     limits::Period,
 };
 use keydock_wire::keys as wire;
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     App, Error, FieldError, Result,
     access::usage,
-    web::{Fields, NO_STORE, PageRequest},
+    web::{Fields, PageRequest},
 };
 
 /// An answer that nobody may keep.
@@ -189,18 +189,15 @@ pub(crate) fn creator<K: Kind>(key: &Key<K>) -> String {
 }
 
 /// A key with its new secret, shown once.
-pub(crate) fn issued<K: Kind>(
-    issued: Issued<K>,
-    name: &str,
-) -> Uncached<axum::Json<wire::IssuedKey>> {
+pub(crate) fn issued<K: Kind>(issued: Issued<K>, name: String) -> (Id<AnyKey>, wire::IssuedKey) {
     let shown = wire::IssuedKey {
         id: issued.key.id.to_string(),
-        name: name.to_owned(),
+        name,
         is_active: issued.key.is_active,
         previous_secret_until: issued.key.previous_until.map(|at| at.to_string()),
         key: issued.secret.reveal(),
     };
-    ([NO_STORE], axum::Json(shown))
+    (issued.key.id.widen(), shown)
 }
 
 /// Which keys a request for a list asks for: `search`, `is_active`, `page` and `page_size`.

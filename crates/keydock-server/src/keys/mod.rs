@@ -22,13 +22,18 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::{
     controls::set,
     rotation::{meter, rotate, secrets_of, settle},
-    store::{announce_scoped, hand_over, opens, take_quota},
+    store::{
+        announce_scoped, hand_over, opens,
+        sealed::{Sealed, find_sealed, keep_sealed},
+        take_quota,
+    },
 };
 pub use self::{
     controls::{ControlChanges, Controls, Limits},
     rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
     store::{
         entries, find_entry,
+        sealed::forget_sealed,
         uses::{forget_uses, record_uses},
     },
 };

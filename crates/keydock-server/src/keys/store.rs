@@ -1,5 +1,6 @@
 //! The `keys` table. Every statement names the organization, but for those that learn it from here.
 
+pub(super) mod sealed;
 pub(super) mod uses;
 
 use std::sync::Arc;

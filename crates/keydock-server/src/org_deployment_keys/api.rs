@@ -16,12 +16,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Changes, NewKey, OrgDeploymentKey, Reachable, scope};
 use crate::{
     App, FieldError, Result,
-    access::Admin,
+    access::{Admin, Once},
     keys::{
         self, ControlChanges,
         api::{NOT_THEIRS, Uncached, masked_shortly, overlap},
     },
-    web::{Fields, PageRequest},
+    web::{Fields, NO_STORE, PageRequest},
 };
 
 /// The routes of this feature.
@@ -70,7 +70,10 @@ async fn list(admin: Admin, State(app): State<App>, page: PageRequest) -> Result
     post,
     path = "/api/v1/unstract/{org}/global-api-deployment/keys/",
     tag = "Organization deployment keys",
-    params(("org" = String, Path, description = "The organization's name")),
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
+    ),
     request_body = wire::CreateOrgDeploymentKey,
     responses(
         (status = 201, body = IssuedKey),
@@ -82,8 +85,10 @@ async fn list(admin: Admin, State(app): State<App>, page: PageRequest) -> Result
 async fn create(
     admin: Admin,
     State(app): State<App>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<IssuedKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(admin.caller(), &fields, &app);
     let name = fields.text("name");
     let description = fields.text("description");
     let opens_all = fields.bool_opt("allow_all_deployments").unwrap_or(false);
@@ -95,9 +100,12 @@ async fn create(
         return Err(FieldError::required("name").into());
     };
     let new = NewKey { name, description, scope, controls };
-    let issued = app.write(async |tx| super::create(tx, &admin, app.minting(), new).await).await?;
-    let name = issued.key.kind.name.to_string();
-    Ok((StatusCode::CREATED, keys::api::issued(issued, &name)))
+    let shown = doing.once(async |tx| {
+        let issued = super::create(tx, &admin, app.minting(), new).await?;
+        let name = issued.key.kind.name.to_string();
+        Ok(keys::api::issued(issued, name))
+    });
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown.await?))))
 }
 
 /// Get an organization deployment key
@@ -207,7 +215,8 @@ async fn delete(
     tag = "Organization deployment keys",
     params(
         ("org" = String, Path, description = "The organization's name"),
-        ("id" = String, Path, description = "The key")
+        ("id" = String, Path, description = "The key"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
     ),
     request_body = RotateKey,
     responses(
@@ -222,15 +231,19 @@ async fn rotate(
     admin: Admin,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
+    once: Once,
     mut fields: Fields,
-) -> Result<Uncached<Json<IssuedKey>>> {
+) -> Result<Uncached<Json<Value>>> {
+    let doing = once.by(admin.caller(), &fields, &app);
     let id = id.parse()?;
     let overlap = overlap(&mut fields);
     fields.finish()?;
-    let issued =
-        app.write(async |tx| super::rotate(tx, &admin, app.minting(), id, overlap).await).await?;
-    let name = issued.key.kind.name.to_string();
-    Ok(keys::api::issued(issued, &name))
+    let shown = doing.once(async |tx| {
+        let issued = super::rotate(tx, &admin, app.minting(), id, overlap).await?;
+        let name = issued.key.kind.name.to_string();
+        Ok(keys::api::issued(issued, name))
+    });
+    Ok(([NO_STORE], Json(shown.await?)))
 }
 
 /// Activate, deactivate or delete several organization deployment keys

@@ -17,12 +17,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Changes, NewKey, PlatformApiKey};
 use crate::{
     App, FieldError, Result,
-    access::{Admin, KeyRotator},
+    access::{Admin, KeyRotator, Once},
     keys::{
         self, ControlChanges,
         api::{NOT_THEIRS, Uncached, masked_shortly, overlap},
     },
-    web::{Fields, PageRequest},
+    web::{Fields, NO_STORE, PageRequest},
 };
 
 /// The routes of this feature.
@@ -70,7 +70,10 @@ async fn list(admin: Admin, State(app): State<App>, page: PageRequest) -> Result
     post,
     path = "/api/v1/unstract/{org}/platform-api/keys/",
     tag = "Platform API keys",
-    params(("org" = String, Path, description = "The organization's name")),
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
+    ),
     request_body = wire::CreatePlatformApiKey,
     responses(
         (status = 201, body = IssuedKey),
@@ -82,8 +85,10 @@ async fn list(admin: Admin, State(app): State<App>, page: PageRequest) -> Result
 async fn create(
     admin: Admin,
     State(app): State<App>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<IssuedKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(admin.caller(), &fields, &app);
     let name = fields.text("name");
     let description = fields.text("description");
     let tier = read_tier(&mut fields).unwrap_or(Tier::ReadWrite);
@@ -93,9 +98,12 @@ async fn create(
         return Err(FieldError::required("name").into());
     };
     let new = NewKey { name, description, tier, controls };
-    let issued = app.write(async |tx| super::create(tx, &admin, app.minting(), new).await).await?;
-    let name = issued.key.kind.name.to_string();
-    Ok((StatusCode::CREATED, keys::api::issued(issued, &name)))
+    let shown = doing.once(async |tx| {
+        let issued = super::create(tx, &admin, app.minting(), new).await?;
+        let name = issued.key.kind.name.to_string();
+        Ok(keys::api::issued(issued, name))
+    });
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown.await?))))
 }
 
 /// Get a platform API key
@@ -205,7 +213,8 @@ async fn delete(
     tag = "Platform API keys",
     params(
         ("org" = String, Path, description = "The organization's name"),
-        ("id" = String, Path, description = "The key")
+        ("id" = String, Path, description = "The key"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
     ),
     request_body = RotateKey,
     responses(
@@ -220,15 +229,19 @@ async fn rotate(
     rotator: KeyRotator,
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
+    once: Once,
     mut fields: Fields,
-) -> Result<Uncached<Json<IssuedKey>>> {
+) -> Result<Uncached<Json<Value>>> {
+    let doing = once.by(rotator.caller(), &fields, &app);
     let id = id.parse()?;
     let overlap = overlap(&mut fields);
     fields.finish()?;
-    let issued =
-        app.write(async |tx| super::rotate(tx, &rotator, app.minting(), id, overlap).await).await?;
-    let name = issued.key.kind.name.to_string();
-    Ok(keys::api::issued(issued, &name))
+    let shown = doing.once(async |tx| {
+        let issued = super::rotate(tx, &rotator, app.minting(), id, overlap).await?;
+        let name = issued.key.kind.name.to_string();
+        Ok(keys::api::issued(issued, name))
+    });
+    Ok(([NO_STORE], Json(shown.await?)))
 }
 
 /// Activate, deactivate or delete several platform API keys

@@ -16,12 +16,13 @@ use keydock_wire::{
     keys::{KeyUsage, SettleRotation},
     platform_keys as wire,
 };
+use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Issued, NewKey, PlatformKey};
 use crate::{
     App, Error, FieldError, Result,
-    access::{Admin, KeyHolder},
+    access::{Admin, KeyHolder, Once},
     audit_log,
     keys::{
         self,
@@ -68,7 +69,10 @@ async fn list(admin: Admin, State(app): State<App>) -> Result<Json<Vec<wire::Pla
     post,
     path = "/api/v1/unstract/{org}/platform/keys/",
     tag = "Platform keys",
-    params(("org" = String, Path, description = "The organization's name")),
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
+    ),
     request_body = wire::GeneratePlatformKey,
     responses(
         (status = 201, body = wire::GeneratedPlatformKey),
@@ -80,15 +84,19 @@ async fn list(admin: Admin, State(app): State<App>) -> Result<Json<Vec<wire::Pla
 async fn generate(
     admin: Admin,
     State(app): State<App>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<wire::GeneratedPlatformKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(admin.caller(), &fields, &app);
     let is_active = fields.bool_opt("is_active").unwrap_or(false);
     let name = fields.text_opt("key_name");
     fields.finish()?;
     let new = NewKey { name, is_active };
-    let issued =
-        app.write(async |tx| super::generate(tx, &admin, app.minting(), new).await).await?;
-    Ok((StatusCode::CREATED, ([NO_STORE], Json(generated(issued)))))
+    let shown = doing.once(async |tx| {
+        let issued = super::generate(tx, &admin, app.minting(), new).await?;
+        Ok((issued.key.id.widen(), generated(issued)))
+    });
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown.await?))))
 }
 
 /// Refresh a platform key
@@ -99,7 +107,10 @@ async fn generate(
     put,
     path = "/api/v1/unstract/{org}/platform/keys/",
     tag = "Platform keys",
-    params(("org" = String, Path, description = "The organization's name")),
+    params(
+        ("org" = String, Path, description = "The organization's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "16 to 255 characters of your choice; sent again within ten minutes, with the same body, it gets the same answer")
+    ),
     request_body = wire::RefreshPlatformKey,
     responses(
         (status = 201, body = wire::RefreshedPlatformKey),
@@ -112,16 +123,20 @@ async fn generate(
 async fn refresh(
     admin: Admin,
     State(app): State<App>,
+    once: Once,
     mut fields: Fields,
-) -> Result<(StatusCode, Uncached<Json<wire::RefreshedPlatformKey>>)> {
+) -> Result<(StatusCode, Uncached<Json<Value>>)> {
+    let doing = once.by(admin.caller(), &fields, &app);
     let id = fields.string_opt("id").ok_or(Error::MissingField { field: "id" })?;
     let overlap = overlap(&mut fields);
     fields.ignore(&["key_name"]);
     fields.finish()?;
     let id: Id<id::PlatformKey> = id.trim().parse()?;
-    let issued =
-        app.write(async |tx| super::refresh(tx, &admin, app.minting(), id, overlap).await).await?;
-    Ok((StatusCode::CREATED, ([NO_STORE], Json(refreshed(issued)))))
+    let shown = doing.once(async |tx| {
+        let issued = super::refresh(tx, &admin, app.minting(), id, overlap).await?;
+        Ok((issued.key.id.widen(), refreshed(issued)))
+    });
+    Ok((StatusCode::CREATED, ([NO_STORE], Json(shown.await?))))
 }
 
 /// Get a platform key

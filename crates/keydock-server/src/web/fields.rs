@@ -47,6 +47,11 @@ impl Fields {
         )
     }
 
+    /// What was sent, as bytes; the same for the same fields in the same order.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.values).unwrap_or_default()
+    }
+
     /// Whether the field was sent.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
