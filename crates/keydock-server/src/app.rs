@@ -23,7 +23,8 @@ use crate::{
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
-    jobs, members, org_deployment_keys, organizations, platform_api_keys, platform_keys, sessions,
+    jobs, members, org_deployment_keys, organizations, platform_api_keys, platform_keys, refusals,
+    sessions,
     telemetry::Metrics,
     users, web, workflows,
 };
@@ -42,6 +43,7 @@ struct Inner {
     passwords: Passwords,
     guesses: Guesses,
     sign_ins: SignIns,
+    refusals: refusals::Waiting,
     sandbox: Sandbox,
     completions: Completions,
     work: tokio::sync::Notify,
@@ -71,6 +73,7 @@ impl App {
         Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
+            refusals: refusals::Waiting::default(),
             config,
             db,
             blobs,
@@ -127,6 +130,11 @@ impl App {
     /// Counts sign-ins that failed.
     pub fn sign_ins(&self) -> &SignIns {
         &self.0.sign_ins
+    }
+
+    /// Requests that were refused and are not written down yet.
+    pub fn refusals(&self) -> &refusals::Waiting {
+        &self.0.refusals
     }
 
     /// Where documents are read.
@@ -195,6 +203,7 @@ impl App {
             .merge(deployment_keys::api::routes())
             .merge(org_deployment_keys::api::routes())
             .merge(executions::api::routes())
+            .merge(refusals::api::routes())
             .merge(web::health::routes())
     }
 

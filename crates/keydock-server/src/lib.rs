@@ -15,6 +15,7 @@ pub mod org_deployment_keys;
 pub mod organizations;
 pub mod platform_api_keys;
 pub mod platform_keys;
+pub mod refusals;
 pub mod sessions;
 pub mod users;
 pub mod workflows;

@@ -76,6 +76,7 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         (get.clone(), "/api/v1/unstract/whoami/".to_owned(), None),
         (get.clone(), "/api/v1/schemas/workflow-definition.json".to_owned(), None),
         (get.clone(), tenant("organization/"), None),
+        (get.clone(), tenant("requests/{unique}/explain/"), None),
         (get.clone(), tenant("roles/"), None),
         (get.clone(), tenant("users/"), None),
         (post.clone(), tenant("users/"), Some(json!({"email": "new{unique}@test.example"}))),

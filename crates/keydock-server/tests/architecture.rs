@@ -33,6 +33,7 @@ const FEATURES: &[&str] = &[
     "org_deployment_keys",
     "platform_api_keys",
     "executions",
+    "refusals",
 ];
 
 #[test]
@@ -112,6 +113,7 @@ fn statements_name_the_organization() {
         ("store/uses.rs", "WHERE last_used_at < $1"),
         ("store/uses.rs", "WHERE hour < $1"),
         ("store/sealed.rs", "WHERE expires_at <= $1"),
+        ("refusals/store.rs", "DELETE FROM refusals WHERE at < $1"),
         ("keys/store.rs", "FROM key_scopes WHERE key_id = $1"),
         ("members/store.rs", "WHERE m.user_id = $1"),
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
@@ -128,6 +130,7 @@ fn statements_name_the_organization() {
         "key_callers",
         "key_hours",
         "sealed_answers",
+        "refusals",
         "deployments",
         "deployment_owners",
         "workflows",

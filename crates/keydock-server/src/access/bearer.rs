@@ -10,7 +10,7 @@ use keydock_core::{
 };
 
 use super::{
-    Refusal, Takes,
+    Genuine, Refusal, Takes,
     keyring::{Opens, OrgFacts, Seen, Use, Verified},
     throttle::network,
 };
@@ -65,6 +65,7 @@ impl App {
     /// whatever its state, never does (VER-07).
     pub(crate) fn verify_token(&self, token: &str, head: Head<'_>) -> Result<BearerPresented> {
         let presented = self.verify_token_then(token, head, |seen, ip| {
+            head.note_key(|| seen.genuine());
             Some(BearerPresented { verified: seen.verified(), ip })
         })?;
         presented.ok_or_else(|| Refusal::UnknownKey.into())
@@ -114,12 +115,15 @@ fn called_deployment(path: &str) -> &str {
 }
 
 /// The tier and the name of a key of a whole organization; refuses any other kind.
-pub(super) fn organization_key(opens: &Opens) -> Result<(Tier, &std::sync::Arc<str>), Refusal> {
+pub(super) fn organization_key(
+    opens: &Opens,
+    genuine: impl FnOnce() -> Genuine,
+) -> Result<(Tier, &std::sync::Arc<str>), Refusal> {
     match opens {
         Opens::Organization { key_name } => Ok((Tier::FullAccess, key_name)),
         Opens::OrganizationTiered(key) => Ok((key.tier, &key.name)),
         Opens::Deployment(_) | Opens::Deployments(_) => {
-            Err(Refusal::WrongKind { sent: opens.genuine(), takes: Takes::Platform })
+            Err(Refusal::WrongKind { sent: genuine(), takes: Takes::Platform })
         }
     }
 }

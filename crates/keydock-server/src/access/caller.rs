@@ -239,7 +239,7 @@ impl FromRequestParts<App> for Member {
 async fn by_key(parts: &mut Parts, app: &App) -> Result<Member> {
     let token = token(&parts.headers)?.ok_or(Refusal::MalformedKey)?;
     let presented = app.verify_token(token, Head::of(parts))?;
-    let (tier, _) = organization_key(&presented.verified.opens)?;
+    let (tier, _) = organization_key(&presented.verified.opens, || presented.verified.genuine())?;
     let org = &presented.verified.org;
     if !path_names(parts, org.name.as_str()) {
         return Err(Refusal::OtherOrganization.into());
@@ -468,8 +468,9 @@ impl KeyHolder<'_> {
         let token = Self::token(head)?;
         let made = app.verify_token_then(token, head, |seen, _| {
             let open = || {
-                let (tier, key_name) = organization_key(seen.opens())?;
-                confirm_header(head.headers, seen.org())?;
+                let (tier, key_name) = organization_key(seen.opens(), || seen.genuine())?;
+                confirm_header(head.headers, seen.org())
+                    .inspect_err(|_| head.note_key(|| seen.genuine()))?;
                 Ok(then(KeyHolder { org: seen.org(), key_name, tier }))
             };
             (!seen.is_guarded()).then(open)
@@ -485,7 +486,7 @@ impl KeyHolder<'_> {
     ) -> Result<T> {
         let head = Head::of(parts);
         let verified = app.verify_token(Self::token(head)?, head)?.verified;
-        let (tier, key_name) = organization_key(&verified.opens)?;
+        let (tier, key_name) = organization_key(&verified.opens, || verified.genuine())?;
         confirm_header(&parts.headers, &verified.org)?;
         charge(&verified, parts, app).await?;
         Ok(then(KeyHolder { org: &verified.org, key_name, tier }))

@@ -459,6 +459,13 @@ impl Orgs {
     }
 }
 
+impl Verified {
+    /// The key, as told to its holder.
+    pub fn genuine(&self) -> Genuine {
+        self.opens.genuine(self.key, self.org.number)
+    }
+}
+
 impl<'a> Seen<'a> {
     /// Its organization.
     pub fn org(self) -> &'a OrgFacts {
@@ -468,6 +475,11 @@ impl<'a> Seen<'a> {
     /// What it opens.
     pub fn opens(self) -> &'a Opens {
         &self.0.opens
+    }
+
+    /// The key, as told to its holder.
+    pub fn genuine(self) -> Genuine {
+        self.0.genuine()
     }
 
     /// Whether something limits it beyond what it opens.
@@ -492,7 +504,7 @@ impl Held {
     }
 
     fn genuine(&self) -> Genuine {
-        self.opens.genuine()
+        self.opens.genuine(self.key, self.org.number)
     }
 }
 
@@ -517,9 +529,9 @@ impl Opens {
         }
     }
 
-    /// The key, as told to its holder.
-    pub fn genuine(&self) -> Genuine {
-        Genuine { kind: self.kind(), name: self.key_name().map(ToString::to_string) }
+    /// The key that opens this, as told to its holder.
+    pub fn genuine(&self, key: Id<id::AnyKey>, org: OrgNumber) -> Genuine {
+        Genuine { org, key, kind: self.kind(), name: self.key_name().map(ToString::to_string) }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use keydock_core::{
+    id::{self, Id, OrgNumber},
     limits::{Period, Quota, RateLimit},
     role::Tier,
     secret::KeyKind,
@@ -89,6 +90,10 @@ pub enum Refusal {
 /// A key that was proved to be ours, as told to its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genuine {
+    /// Its organization.
+    pub org: OrgNumber,
+    /// Its id.
+    pub key: Id<id::AnyKey>,
     /// Its kind.
     pub kind: KeyKind,
     /// What people call it, where it has a name.
@@ -120,6 +125,18 @@ impl Genuine {
 }
 
 impl Refusal {
+    /// The key that was refused, where the reason is about the key itself.
+    pub fn genuine(&self) -> Option<&Genuine> {
+        match self {
+            Self::Inactive(key)
+            | Self::RotatedOut(key)
+            | Self::Expired(key)
+            | Self::Address { key, .. }
+            | Self::WrongKind { sent: key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -77,7 +77,7 @@ impl FromRequestParts<App> for Called {
         };
         let verified = presented.verified;
         if let Opens::Organization { .. } | Opens::OrganizationTiered(_) = verified.opens {
-            let sent = verified.opens.genuine();
+            let sent = verified.genuine();
             return Err(Refusal::WrongKind { sent, takes: Takes::Deployment }.into());
         }
         let (org, name) = path(parts, app).await?;

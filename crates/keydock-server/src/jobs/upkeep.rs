@@ -11,12 +11,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, Result, access, executions, keys, sessions};
+use crate::{App, Error, Result, access, executions, keys, refusals, sessions};
 
 /// How often the changes of keys on other nodes are read.
 const KEYS: Duration = Duration::from_millis(500);
 /// How often the uses of keys are written down.
 const USES: Duration = Duration::from_secs(2);
+/// How often refused requests are written down.
+const REFUSALS: Duration = Duration::from_secs(1);
 /// How often gauges are set.
 const GAUGES: Duration = Duration::from_secs(15);
 /// How often old things are forgotten.
@@ -31,6 +33,7 @@ const DEAD: Duration = Duration::from_hours(7 * 24);
 /// Starts it all.
 pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
     tasks.spawn(every(KEYS, app.clone(), stop.clone(), "reading key changes", read_keys));
+    tasks.spawn(every(REFUSALS, app.clone(), stop.clone(), "writing down refusals", refused));
     tasks.spawn(every(GAUGES, app.clone(), stop.clone(), "setting gauges", set_gauges));
     tasks.spawn(every(OLD, app.clone(), stop.clone(), "forgetting old things", forget));
     let (app, stop) = (app.clone(), stop.clone());
@@ -68,6 +71,10 @@ async fn read_keys(app: App) -> Result<()> {
     app.keyring().catch_up(app.db()).await
 }
 
+async fn refused(app: App) -> Result<()> {
+    refusals::write_down(&app).await
+}
+
 async fn write_uses(app: App) -> Result<()> {
     access::usage::flush(app.keyring(), app.db()).await
 }
@@ -95,6 +102,7 @@ async fn forget(app: App) -> Result<()> {
     .await?;
     app.write(async |tx| access::changes::forget_old(tx).await).await?;
     app.write(async |tx| keys::forget_sealed(tx).await).await?;
+    app.write(async |tx| refusals::forget_old(tx).await).await?;
     app.write(async |tx| {
         let before = tx.now().before(DEAD);
         Ok(queue::forget_dead(tx, before).await?)

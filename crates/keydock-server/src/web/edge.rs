@@ -24,12 +24,15 @@ use axum::{
     response::IntoResponse as _,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
-use keydock_core::secret::SecretKey;
+use keydock_core::{organizations::OrgName, secret::SecretKey};
 use tower::Service;
 use uuid::{Uuid, Variant, Version};
 
-use super::{Arrival, Head, Notes, REQUEST_ID, problem};
-use crate::{App, Error, platform_keys};
+use super::{Arrival, Head, Notes, REQUEST_ID, client_address, problem};
+use crate::{
+    App, Error, platform_keys,
+    refusals::{Refused, Whose},
+};
 
 /// Wraps the routes of the application.
 pub fn edge<S>(app: &App, routes: S) -> Edge<S> {
@@ -81,10 +84,12 @@ impl<S> Edge<S> {
         canonicalize(&mut request);
         let asked = Asked::about(&request, id.clone());
         let notes = Notes::default();
-        let arrival = Arrival { id, peer: peer.to_canonical(), at, notes: notes.clone() };
+        let arrival = Arrival { id, peer: peer.to_canonical(), at, notes };
         if let Some(response) = self.answer_at_once(&request, &arrival) {
-            return Answer::AtOnce(Some(close(&self.app, &asked, at, response)));
+            let sender = || Sender::of(&request, &arrival, &self.app);
+            return Answer::AtOnce(Some(close(&self.app, &asked, at, response, sender)));
         }
+        let sender = Sender::of(&request, &arrival, &self.app);
         request.extensions_mut().insert(arrival);
         let app = self.app.clone();
         let answer = self.routes.call(request);
@@ -94,8 +99,8 @@ impl<S> Edge<S> {
                 Ok(Ok(response)) => response,
                 Err(panic) => panicked(panic.as_ref()),
             };
-            response.headers_mut().extend(notes.fields().iter().cloned());
-            close(&app, &asked, at, response)
+            response.headers_mut().extend(sender.notes.fields().iter().cloned());
+            close(&app, &asked, at, response, || sender)
         }))
     }
 
@@ -121,8 +126,17 @@ fn is_nonsense(path: &str) -> bool {
 }
 
 /// Does to an answer what is done to every answer.
-fn close(app: &App, asked: &Asked, at: Instant, mut response: Response<Body>) -> Response<Body> {
+fn close(
+    app: &App,
+    asked: &Asked,
+    at: Instant,
+    mut response: Response<Body>,
+    sender: impl FnOnce() -> Sender,
+) -> Response<Body> {
     if let Some(Carried(error)) = response.extensions_mut().remove() {
+        if let Some(told) = problem::refusal(&error) {
+            sender().note_refusal(app, asked, &error, told);
+        }
         response = problem::write(&error, asked, response);
     }
     finish(response.headers_mut(), asked, app.config().is_secure());
@@ -151,6 +165,64 @@ where
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
         self.answer(peer, request)
     }
+}
+
+/// Who sent a request, and what was learnt of them.
+struct Sender {
+    ip: IpAddr,
+    agent: Option<HeaderValue>,
+    notes: Notes,
+}
+
+impl Sender {
+    fn of<B>(request: &Request<B>, arrival: &Arrival, app: &App) -> Self {
+        let (uri, headers) = (request.uri(), request.headers());
+        let head = Head { uri, headers, arrival: Some(arrival) };
+        Self {
+            ip: client_address(head, app.config()),
+            agent: headers.get(header::USER_AGENT).cloned(),
+            notes: arrival.notes.clone(),
+        }
+    }
+
+    /// Has it written down that the request was refused, for the admins of the organization.
+    fn note_refusal(self, app: &App, asked: &Asked, error: &Error, told: problem::Told) {
+        let of_error = match error {
+            Error::Refused(refusal) => refusal.genuine(),
+            _ => None,
+        };
+        let key = of_error.or(self.notes.key()).cloned();
+        let path = asked.uri.path();
+        let org = match &key {
+            Some(key) => Whose::Number(key.org),
+            None => match named_org(path) {
+                Some(name) => Whose::Named(name.to_owned()),
+                None => return,
+            },
+        };
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let agent = self.agent.as_ref().map(text).unwrap_or_default();
+        app.refusals().add(Refused {
+            org,
+            request_id: text(&asked.id),
+            at: app.db().clock().now(),
+            status: told.status.as_u16(),
+            code: told.code.to_owned(),
+            reason: told.reason,
+            method: asked.method.as_str().to_owned(),
+            path: without_keys(app, path).chars().take(500).collect(),
+            key,
+            ip: self.ip,
+            agent: agent.chars().take(200).collect(),
+        });
+    }
+}
+
+/// The organization that a path names.
+fn named_org(path: &str) -> Option<&str> {
+    let rest =
+        path.strip_prefix("/api/v1/unstract/").or_else(|| path.strip_prefix("/deployment/api/"))?;
+    rest.split('/').next().filter(|name| name.parse::<OrgName>().is_ok())
 }
 
 /// What must be known of a request after its handler has consumed it.

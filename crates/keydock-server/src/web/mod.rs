@@ -18,7 +18,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
 
 pub use self::{docs::method_not_allowed, edge::edge, fields::Fields, paging::PageRequest};
-use crate::config::Config;
+use crate::{access::Genuine, config::Config};
 
 /// Names a request in answers, logs and the audit log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,20 +41,32 @@ pub(crate) struct Arrival {
     pub(crate) notes: Notes,
 }
 
-/// Header fields that an answer gets whatever else happens: how the key stands against its limits.
+/// What is learnt of a request on the way, for those who see its answer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(Arc<OnceLock<Vec<(HeaderName, HeaderValue)>>>);
+pub(crate) struct Notes(Arc<Learnt>);
+
+#[derive(Debug, Default)]
+struct Learnt {
+    fields: OnceLock<Vec<(HeaderName, HeaderValue)>>,
+    key: OnceLock<Genuine>,
+}
 
 impl Notes {
-    /// Adds header fields; only the first call counts.
+    /// Adds header fields that the answer gets whatever else happens: how the key stands against its
+    /// limits. Only the first call counts.
     pub(crate) fn put(&self, fields: Vec<(HeaderName, HeaderValue)>) {
         // A proof that is made twice learns the same.
-        _ = self.0.set(fields);
+        _ = self.0.fields.set(fields);
     }
 
     /// The header fields.
     pub(crate) fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        self.0.get().map(Vec::as_slice).unwrap_or_default()
+        self.0.fields.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The genuine key that was sent, if one was.
+    pub(crate) fn key(&self) -> Option<&Genuine> {
+        self.0.key.get()
     }
 }
 
@@ -75,6 +87,13 @@ impl<'a> Head<'a> {
     /// When the request came.
     pub(crate) fn arrived_at(self) -> Instant {
         self.arrival.map_or_else(Instant::now, |arrival| arrival.at)
+    }
+
+    /// Notes which genuine key was sent.
+    pub(crate) fn note_key(self, key: impl FnOnce() -> Genuine) {
+        if let Some(arrival) = self.arrival {
+            _ = arrival.notes.0.key.set(key());
+        }
     }
 
     fn peer(self) -> IpAddr {

@@ -25,6 +25,24 @@ impl IntoResponse for Error {
     }
 }
 
+/// What is told of a refusal.
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) reason: String,
+}
+
+/// What is told of an error, if it is one that admins ask about: why somebody may not.
+pub(super) fn refusal(error: &Error) -> Option<Told> {
+    let is_refusal = match error {
+        Error::Refused(refusal) => !matches!(refusal, Refusal::WrongPassword),
+        Error::Forbidden { .. } | Error::Csrf { .. } | Error::TooMany { .. } => true,
+        _ => false,
+    };
+    let Description { status, code, .. } = describe(error);
+    is_refusal.then(|| Told { status, code, reason: detail(error) })
+}
+
 /// What is always the same about an error.
 struct Description {
     status: StatusCode,
