@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -10,7 +11,11 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::{
+    Date, OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 /// An instant, in microseconds since the Unix epoch, UTC.
 ///
@@ -20,6 +25,27 @@ pub struct Timestamp(i64);
 
 const WIRE: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
+
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+/// The text is no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Write an instant such as 2026-08-07T09:00:00Z, or a day such as 2026-08-07.")]
+pub struct InvalidTime;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    /// Reads RFC 3339 with any offset, or a day, which begins at midnight UTC.
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let text = text.trim();
+        let instant = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| Date::parse(text, DAY).map(|day| day.midnight().assume_utc()))
+            .map_err(|_| InvalidTime)?;
+        let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros).map(Self).map_err(|_| InvalidTime)
+    }
+}
 
 impl Timestamp {
     /// Reads a stored value.
@@ -128,6 +154,22 @@ mod tests {
         assert_eq!(at.to_string(), "2026-08-07T09:00:00.123456Z");
         assert_eq!(at.to_offset_string(), "2026-08-07T09:00:00.123456+00:00");
         assert_eq!(Timestamp::from_micros(0).to_string(), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        for micros in [0, 1_786_093_200_123_456, -1] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!(at.to_string().parse(), Ok(at));
+            assert_eq!(at.to_offset_string().parse(), Ok(at));
+        }
+        let day: Timestamp = "2026-08-07".parse().unwrap();
+        assert_eq!(day.to_string(), "2026-08-07T00:00:00.000000Z");
+        let elsewhere: Timestamp = "2026-08-07T02:00:00+02:00".parse().unwrap();
+        assert_eq!(elsewhere, day);
+        for text in ["", "yesterday", "2026-13-01", "1786093200"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTime), "{text}");
+        }
     }
 
     #[test]

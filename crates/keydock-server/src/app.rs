@@ -20,6 +20,7 @@ use crate::{
         secrets::Minting,
         throttle::{Guesses, SignIns},
     },
+    audit_log::{self, Refusals},
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
@@ -42,6 +43,7 @@ struct Inner {
     passwords: Passwords,
     guesses: Guesses,
     sign_ins: SignIns,
+    refusals: Refusals,
     sandbox: Sandbox,
     completions: Completions,
     work: tokio::sync::Notify,
@@ -71,6 +73,7 @@ impl App {
         Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
+            refusals: audit_log::refusals(),
             config,
             db,
             blobs,
@@ -129,6 +132,11 @@ impl App {
         &self.0.sign_ins
     }
 
+    /// Counts refusals that are written down.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
     /// Where documents are read.
     pub fn sandbox(&self) -> &Sandbox {
         &self.0.sandbox
@@ -157,6 +165,7 @@ impl App {
             .write(async |tx| {
                 let value = work(tx).await?;
                 changes::write_down(tx).await?;
+                audit_log::write_down(tx, self.pepper()).await?;
                 Ok::<_, Error>(value)
             })
             .await
@@ -193,6 +202,7 @@ impl App {
             .merge(deployments::api::routes())
             .merge(deployment_keys::api::routes())
             .merge(executions::api::routes())
+            .merge(audit_log::api::routes())
             .merge(web::health::routes())
     }
 

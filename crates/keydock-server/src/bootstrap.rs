@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::{
     App, Error, Parts,
     access::{System, passwords::Password},
+    audit_log,
     config::{Config, FirstAdmin},
     organizations::{self, Founded, NewOrganization},
     users::{self, NewUser},
@@ -80,6 +81,10 @@ pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
     let db = connect(&config).await?;
     db.migrate().await?;
     let pepper = pepper(&config, &db).await?;
+    let adopted = audit_log::adopt(&db, &pepper).await?;
+    if adopted > 0 {
+        tracing::info!(events = adopted, "the audit log is a chain from now on");
+    }
     let blobs = Blobs::Folder(Folder::open_at(config.blobs())?);
     Ok(App::new(Parts { config, db, blobs, pepper, sandbox }))
 }
@@ -137,6 +142,15 @@ pub async fn check_pepper(config: &Config, db: Option<&Db>) -> Result<bool, Star
         _ => None,
     };
     Ok(find_pepper(config, known.as_deref())?.is_some())
+}
+
+/// The pepper, for somebody who only looks: none if its file is not here. One of another database is
+/// an error.
+pub async fn present_pepper(config: &Config, db: &Db) -> Result<Option<Pepper>, StartError> {
+    if read_pepper(&config.pepper_file)?.is_none() {
+        return Ok(None);
+    }
+    find_pepper(config, known_pepper(db).await?.as_deref())
 }
 
 /// The pepper of the file, unless it is not the one that the database knows.

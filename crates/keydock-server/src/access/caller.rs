@@ -268,7 +268,8 @@ impl FromRequestParts<App> for Admin {
         if member.role == Role::Admin {
             return Ok(Self(member.caller));
         }
-        Err(Error::forbidden(
+        Err(Error::forbidden_to(
+            &member.caller,
             "User is forbidden from performing this action. Please contact admin. Only admins of \
              the organization, signed in, may do this; no key may.",
         ))
@@ -375,7 +376,7 @@ impl FromRequestParts<App> for InstanceAdmin {
         if person.signed_in.instance_admin {
             return Ok(Self(person));
         }
-        Err(Error::forbidden("Only administrators of this server may do this."))
+        Err(Error::forbidden_to(&person, "Only administrators of this server may do this."))
     }
 }
 

@@ -83,6 +83,7 @@ async fn set_gauges(app: App) -> Result<()> {
 async fn forget(app: App) -> Result<()> {
     app.guesses().forget_idle();
     app.sign_ins().forget_idle();
+    app.refusals().forget_idle();
     let age = app.config().result_age;
     while app.write(async |tx| executions::forget_old(tx, age).await).await? {}
     app.write(async |tx| sessions::forget_ended(tx).await).await?;

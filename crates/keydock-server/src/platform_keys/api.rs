@@ -24,7 +24,7 @@ use super::{Issued, MAX_GRACE, NewKey, PlatformKey};
 use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder},
-    audit_log,
+    audit_log::{self, Filter},
     web::{Fields, Head, NO_STORE},
 };
 
@@ -331,8 +331,9 @@ async fn usage(
     )
 )]
 async fn audit(admin: Admin, State(app): State<App>) -> Result<Json<Vec<AuditEvent>>> {
-    let events =
-        app.read(async |tx| audit_log::list(tx, &admin, "platform_key", 100).await).await?;
+    let filter = Filter { subject: "platform_key".to_owned(), ..Filter::default() };
+    let (_, events) =
+        app.read(async |tx| audit_log::list(tx, &admin, &filter, 0, 100).await).await?;
     Ok(Json(events.into_iter().map(audit_log::api::event).collect()))
 }
 

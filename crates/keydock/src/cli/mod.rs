@@ -6,6 +6,7 @@
     reason = "help is read in a terminal, not as Markdown"
 )]
 
+mod audit;
 mod connection;
 mod deployments;
 mod doctor;
@@ -42,6 +43,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check settings, folders, secrets and the database of a server, and say what to mend
     Doctor(doctor::Doctor),
+    /// Verify, anchor and export the audit log of a server
+    Audit(audit::Audit),
     /// Tell whose platform key this is
     Whoami(whoami::Whoami),
     /// Manage the keys of a deployment, with a platform key
@@ -139,6 +142,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Serve(serve) => serve.run().await,
         Command::Migrate(migrate) => migrate.run(output).await,
         Command::Doctor(doctor) => doctor.run(output).await,
+        Command::Audit(audit) => audit.run(output).await,
         Command::Whoami(whoami) => whoami.run(output).await,
         Command::Keys(keys) => keys.run(output).await,
         Command::Deployments(deployments) => deployments.run(output).await,
