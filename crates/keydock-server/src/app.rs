@@ -15,6 +15,7 @@ use crate::{
     Error, Result,
     access::{
         changes,
+        journal::Journal,
         keyring::Keyring,
         passwords::Passwords,
         secrets::Minting,
@@ -40,6 +41,7 @@ struct Inner {
     blobs: Blobs,
     pepper: Pepper,
     keyring: Keyring,
+    journal: Journal,
     passwords: Passwords,
     guesses: Guesses,
     sign_ins: SignIns,
@@ -70,6 +72,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let Parts { config, db, blobs, pepper, sandbox } = parts;
         let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
+        let journal = Journal::at(config.revocation_journal.clone(), &pepper);
         Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
@@ -79,6 +82,7 @@ impl App {
             blobs,
             pepper,
             keyring: Keyring::default(),
+            journal,
             passwords: Passwords::new(at_once),
             sandbox,
             completions: Completions::default(),
@@ -115,6 +119,11 @@ impl App {
     /// The keys that this node knows.
     pub fn keyring(&self) -> &Keyring {
         &self.0.keyring
+    }
+
+    /// What a restored database would have forgotten of revocations.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
     }
 
     /// Hashes and checks passwords.
@@ -164,7 +173,9 @@ impl App {
             .db()
             .write(async |tx| {
                 let value = work(tx).await?;
-                changes::write_down(tx).await?;
+                if changes::write_down(tx).await? > 0 && self.journal().is_behind() {
+                    return Err(journal_is_behind());
+                }
                 audit_log::write_down(tx, self.pepper()).await?;
                 Ok::<_, Error>(value)
             })
@@ -172,6 +183,14 @@ impl App {
             .inspect_err(stop_if_not_durable)?;
         if committed.topics.contains(jobs::TOPIC) {
             self.work().notify_waiters();
+        }
+        if committed.topics.contains(changes::TOPIC)
+            && let Err(error) = self.journal().catch_up(self.db()).await
+        {
+            // What was done is done. It is tried again every half second, and until it succeeds no
+            // key is changed any more.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the journal of revocations cannot be written");
         }
         if committed.topics.contains(changes::TOPIC)
             && let Err(error) = self.keyring().catch_up(self.db()).await
@@ -215,6 +234,15 @@ impl App {
             .fallback(async || Error::NotFound { what: "Object" })
             .method_not_allowed_fallback(web::method_not_allowed)
             .with_state(self.clone())
+    }
+}
+
+fn journal_is_behind() -> Error {
+    Error::Unavailable {
+        detail: "The journal of revocations cannot be written, so no key was changed. Try again \
+                 shortly.",
+        retry_after: Duration::from_secs(2),
+        source: None,
     }
 }
 

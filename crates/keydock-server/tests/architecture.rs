@@ -112,6 +112,8 @@ fn statements_name_the_organization() {
         ("sessions/store.rs", "FROM members WHERE user_id = $1"),
         // A session is a person's, whatever the organization.
         ("sessions/store.rs", "DELETE FROM sessions WHERE"),
+        // A restore ends every sign-in.
+        ("access/key_store.rs", "DELETE FROM sessions WHERE TRUE"),
         // There is one chain for all organizations.
         ("audit_log/store.rs", "SET seq = $1, hash = $2, seal = $3 WHERE id = $4"),
         ("audit_log/store.rs", "COUNT(*) FROM audit_events WHERE seq IS"),

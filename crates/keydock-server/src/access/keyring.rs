@@ -309,11 +309,7 @@ impl Keyring {
 
     /// Makes what is true of `digest` in the database true here.
     async fn apply(&self, tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<()> {
-        let found = match platform_keys::find_entry(tx, orgs, digest).await? {
-            Some(entry) => Some(entry),
-            None => deployment_keys::find_entry(tx, orgs, digest).await?,
-        };
-        match found {
+        match stored(tx, orgs, digest).await? {
             Some(entry) => self.hold(entry),
             None => {
                 self.held.pin().remove(&tag(digest));
@@ -334,6 +330,18 @@ impl Keyring {
             mark,
         };
         pinned.insert(tag, held);
+    }
+}
+
+/// What is true of a secret in the database; none if there is no such secret.
+pub(super) async fn stored(
+    tx: &mut Tx,
+    orgs: &mut Orgs,
+    digest: &KeyDigest,
+) -> Result<Option<Entry>> {
+    match platform_keys::find_entry(tx, orgs, digest).await? {
+        Some(entry) => Ok(Some(entry)),
+        None => deployment_keys::find_entry(tx, orgs, digest).await,
     }
 }
 

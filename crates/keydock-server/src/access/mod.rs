@@ -16,6 +16,8 @@ mod again;
 mod bearer;
 mod caller;
 pub mod changes;
+pub mod journal;
+mod key_store;
 pub mod keyring;
 pub mod passwords;
 mod refusal;

@@ -67,6 +67,7 @@ pub enum Action {
     ExecutionAccepted,
     ExecutionRead,
     AdministrationRefused,
+    BackupRestored,
 }
 
 impl Action {
@@ -98,6 +99,7 @@ impl Action {
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
             Self::AdministrationRefused => "administration_refused",
+            Self::BackupRestored => "backup_restored",
         }
     }
 }
@@ -201,6 +203,20 @@ pub(crate) async fn record_sign_in(
         detail: Map::new(),
         request_id: &visitor.request_id,
         ip: visitor.ip.to_string(),
+    };
+    write(tx, event)
+}
+
+/// Writes down that an older state of the database was put in place, and what that meant for keys.
+pub(crate) fn record_restored(tx: &mut Tx, detail: Value) -> Result<()> {
+    let event = NewEvent {
+        org: None,
+        action: Action::BackupRestored,
+        actor: &Actor::Server,
+        subject: Subject::new("database", &""),
+        detail: members(detail)?,
+        request_id: "",
+        ip: String::new(),
     };
     write(tx, event)
 }

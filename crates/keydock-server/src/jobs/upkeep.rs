@@ -63,7 +63,8 @@ fn log_failure(what: &'static str, result: Result<()>) {
 }
 
 async fn read_keys(app: App) -> Result<()> {
-    app.keyring().catch_up(app.db()).await
+    app.keyring().catch_up(app.db()).await?;
+    app.journal().catch_up(app.db()).await
 }
 
 async fn write_uses(app: App) -> Result<()> {

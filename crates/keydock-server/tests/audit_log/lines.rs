@@ -145,7 +145,8 @@ async fn no_event_is_forged() {
 
 async fn logged(json: bool) -> String {
     let caught = Caught::default();
-    let log = tracing_subscriber::fmt().with_env_filter("debug,sqlx=warn").with_writer(caught.clone());
+    let log =
+        tracing_subscriber::fmt().with_env_filter("debug,sqlx=warn").with_writer(caught.clone());
     let _guard = if json {
         tracing::subscriber::set_default(log.json().finish())
     } else {

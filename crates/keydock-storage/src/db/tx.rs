@@ -15,7 +15,7 @@ use super::{Error, FromRow, Row, Value, args, value};
 /// can commit it; dropped, it rolls back.
 #[derive(Debug)]
 pub struct Tx {
-    conn: Conn,
+    pub(super) conn: Conn,
     now: Timestamp,
     rng: Arc<Mutex<ChaCha20Rng>>,
     ids: u16,

@@ -21,7 +21,9 @@ use keydock_server::{
 use keydock_storage::db::Db;
 use serde_json::Value;
 
-use super::{Ended, Failure, Output, Result, output::lines, settings::ServerSettings};
+use super::{
+    Ended, Failure, Output, Result, open_existing, output::lines, settings::ServerSettings,
+};
 
 /// Verify, anchor and export the audit log of a server
 ///
@@ -123,7 +125,7 @@ impl Verify {
 }
 
 async fn of_database(config: &Config, checkpoint: Option<&Checkpoint>) -> Result<Report> {
-    let db = open(config).await?;
+    let db = open_existing(config).await?;
     let pepper = bootstrap::present_pepper(config, &db).await?;
     let operator = System::operator();
     let report =
@@ -200,7 +202,7 @@ fn place(sequence: i64, what: &str) -> String {
 impl MakeCheckpoint {
     async fn run(self, output: &Output) -> Result<()> {
         let config = self.settings.check()?;
-        let db = open(&config).await?;
+        let db = open_existing(&config).await?;
         let pepper = bootstrap::present_pepper(&config, &db).await?;
         let operator = System::operator();
         let made = db
@@ -228,7 +230,7 @@ impl Export {
             ExportFormat::Csv => Format::Csv,
         };
         let filter = Filter { from: self.since, to: self.until, ..Filter::default() };
-        let db = open(&config).await?;
+        let db = open_existing(&config).await?;
         let written = write(&db, self.org.as_ref(), &filter, format).await;
         db.close().await;
         written
@@ -250,19 +252,6 @@ async fn write(db: &Db, org: Option<&OrgName>, filter: &Filter, format: Format) 
         }
         lines(&text)?;
     }
-}
-
-/// The database as it is: one that the chain is not in yet is brought up to date first.
-async fn open(config: &Config) -> Result<Db> {
-    let found = bootstrap::connect_existing(config).await?;
-    let db = found.ok_or_else(|| Ended::new(Failure::Usage, "there is no database yet"))?;
-    let pending =
-        db.pending_migrations().await.map_err(|error| Ended::new(Failure::Other, error))?;
-    if pending.is_empty() {
-        return Ok(db);
-    }
-    let words = "the database is of an older version: start the server once with this program";
-    Err(Ended::new(Failure::Usage, words))
 }
 
 fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
