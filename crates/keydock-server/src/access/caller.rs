@@ -197,6 +197,8 @@ macro_rules! acts_in_an_organization {
     )*};
 }
 
+pub(super) use acts_in_an_organization;
+
 acts_in_an_organization! {
     Admin => |admin| &admin.0;
     Member => |member| &member.caller;

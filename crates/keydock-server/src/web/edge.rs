@@ -30,7 +30,7 @@ use uuid::{Uuid, Variant, Version};
 
 use super::{Arrival, Head, Notes, REQUEST_ID, client_address, problem};
 use crate::{
-    App, Error, platform_keys,
+    App, Error, forward_auth, platform_keys,
     refusals::{Refused, Whose},
 };
 
@@ -112,6 +112,7 @@ impl<S> Edge<S> {
         }
         let head = Head { uri, headers, arrival: Some(arrival) };
         platform_keys::api::whoami_at_once(request.method(), head, &self.app)
+            .or_else(|| forward_auth::api::answer_at_once(request.method(), head, &self.app))
     }
 }
 
@@ -242,6 +243,12 @@ pub enum Surface {
     Platform,
     /// `/deployment/…`
     Deployment,
+    /// `/cache`, `/usage` and the other addresses of the SDK.
+    Sdk,
+    /// `/introspect` and `/revoke`.
+    Tokens,
+    /// `/forward-auth`
+    Gateway,
     /// `/health`, `/metrics`, `/docs`.
     Operations,
     /// Pages.
@@ -254,6 +261,17 @@ impl Surface {
         match first {
             "api" => Self::Platform,
             "deployment" => Self::Deployment,
+            "platform_details"
+            | "cache"
+            | "usage"
+            | "page-usage"
+            | "ping"
+            | "adapter_instance"
+            | "custom_tool_instance"
+            | "agentic_tool_instance"
+            | "llm_profile_instance" => Self::Sdk,
+            "introspect" | "revoke" => Self::Tokens,
+            "forward-auth" => Self::Gateway,
             "health" | "metrics" | "docs" => Self::Operations,
             _ => Self::Console,
         }
@@ -277,15 +295,20 @@ impl Asked {
 
     /// One line a request; the query is left out, since clients put all sorts of things there.
     fn log(&self, app: &App, status: StatusCode, took: Duration) {
-        let quiet = status.is_success() && self.method == Method::GET;
+        let is_asked_by_a_gateway = self.surface == Surface::Gateway;
+        let quiet = status.is_success() && (self.method == Method::GET || is_asked_by_a_gateway);
+        let path = match self.uri.path() {
+            // What stands behind it is the address of something else.
+            _ if is_asked_by_a_gateway => Cow::from("/forward-auth"),
+            path if quiet => path.into(),
+            path => without_keys(app, path),
+        };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let method = self.method.as_str();
         let (id, status) = (self.id.to_str().unwrap_or_default(), status.as_u16());
         if quiet {
-            let path = self.uri.path();
-            tracing::debug!(request.id = id, method, path, status, micros, "answered");
+            tracing::debug!(request.id = id, method, %path, status, micros, "answered");
         } else {
-            let path = without_keys(app, self.uri.path());
             tracing::info!(request.id = id, method, %path, status, micros, "answered");
         }
     }
