@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Sends a request that must be refused with this status, before anything that is guarded sees it.
-    async fn refused(&self, what: &str, answer: Result<Answer>, status: u16) -> Result<()> {
+    fn refused(&self, what: &str, answer: Result<Answer>, status: u16) -> Result<()> {
         let answer = answer?;
         assert_eq!(answer.status, status, "{what}: {}", answer.text);
         let challenge = answer.header("www-authenticate");
@@ -128,7 +128,7 @@ async fn every_outcome(kind: Kind) -> Result<()> {
     ];
     for (last, (what, key, status)) in (2..).zip(cases) {
         let client = at(&gateway, last, key)?;
-        world.refused(what, send(&client, "POST", "/documents", &forged()).await, status).await?;
+        world.refused(what, send(&client, "POST", "/documents", &forged()).await, status)?;
     }
     // 7: the identity of a good key is the one that keydock tells, whatever its client says.
     let answer = send(&good, "GET", "/documents", &forged()).await?;
@@ -144,12 +144,12 @@ async fn every_outcome(kind: Kind) -> Result<()> {
     // 8 and 9: a key in the address, whatever the header holds; two credentials.
     for client in [&good, &at(&gateway, 8, None)?] {
         let path = format!("/documents?a=b&api_key={key}");
-        world.refused("a key in the address", send(client, "GET", &path, &[]).await, 400).await?;
+        world.refused("a key in the address", send(client, "GET", &path, &[]).await, 400)?;
     }
     let two = [("Authorization", &*format!("Bearer {UNKNOWN}"))];
-    world.refused("two credentials", send(&good, "GET", "/documents", &two).await, 400).await?;
+    world.refused("two credentials", send(&good, "GET", "/documents", &two).await, 400)?;
     let other = [("X-Organization-Id", "globex")];
-    world.refused("another organization", send(&good, "GET", "/", &other).await, 403).await?;
+    world.refused("another organization", send(&good, "GET", "/", &other).await, 403)?;
     Ok(())
 }
 
@@ -165,7 +165,7 @@ async fn other_demands(kind: Kind) -> Result<()> {
     assert_eq!(send(&at(&gateway, 1, Some(&platform))?, "GET", "/", &[]).await?.status, 200);
     world.guarded.take();
     let client = at(&gateway, 2, Some(&totals))?;
-    world.refused("no tier", send(&client, "GET", "/", &[]).await, 401).await?;
+    world.refused("no tier", send(&client, "GET", "/", &[]).await, 401)?;
 
     let gateway = world.gateway("deployment=totals").await?;
     for _ in 0..2 {
@@ -182,13 +182,13 @@ async fn other_demands(kind: Kind) -> Result<()> {
         assert!(told.len() <= 5, "{told:?}");
     }
     let client = at(&gateway, 4, Some(&others))?;
-    world.refused("another deployment", send(&client, "POST", "/", &[]).await, 401).await?;
+    world.refused("another deployment", send(&client, "POST", "/", &[]).await, 401)?;
     let client = at(&gateway, 5, Some(&platform))?;
-    world.refused("a platform key", send(&client, "POST", "/", &[]).await, 401).await?;
+    world.refused("a platform key", send(&client, "POST", "/", &[]).await, 401)?;
 
     let gateway = world.gateway("kinds=platform").await?;
     let client = at(&gateway, 6, Some(&platform))?;
-    world.refused("a demand that is misspelt", send(&client, "GET", "/", &[]).await, 400).await?;
+    world.refused("a demand that is misspelt", send(&client, "GET", "/", &[]).await, 400)?;
     Ok(())
 }
 
@@ -198,7 +198,7 @@ async fn spoofs_and_outages(kind: Kind) -> Result<()> {
     let key = world.server.credentials().platform_key.clone();
     let gateway = world.gateway(PLATFORM).await?;
     let guesser = at(&gateway, 1, Some(UNKNOWN))?;
-    world.refused("the first guess", send(&guesser, "GET", "/", &[]).await, 401).await?;
+    world.refused("the first guess", send(&guesser, "GET", "/", &[]).await, 401)?;
     let spoofs = [
         "127.0.0.1",
         "10.0.0.1",
@@ -226,20 +226,20 @@ async fn spoofs_and_outages(kind: Kind) -> Result<()> {
         for header in ["X-Forwarded-For", "x-forwarded-for", "X-Real-IP", "Forwarded"] {
             let answer = send(&guesser, "GET", "/", &[(header, spoof)]).await?;
             assert!(!answer.header("retry-after").is_empty(), "{header}: {spoof}");
-            world.refused(spoof, Ok(answer), 429).await?;
+            world.refused(spoof, Ok(answer), 429)?;
         }
         let twice = [("X-Forwarded-For", spoof), ("X-Forwarded-For", "198.51.100.77")];
-        world.refused(spoof, send(&guesser, "GET", "/", &twice).await, 429).await?;
+        world.refused(spoof, send(&guesser, "GET", "/", &twice).await, 429)?;
     }
     let other = at(&gateway, 2, Some(UNKNOWN))?;
-    world.refused("a guess elsewhere", send(&other, "GET", "/", &[]).await, 401).await?;
+    world.refused("a guess elsewhere", send(&other, "GET", "/", &[]).await, 401)?;
     let genuine = at(&gateway, 1, Some(&key))?;
     assert_eq!(send(&genuine, "GET", "/", &[]).await?.status, 200, "never a genuine key");
     world.guarded.take();
 
     world.server.kill()?;
     for client in [&genuine, &at(&gateway, 3, None)?] {
-        world.refused("keydock is away", send(client, "GET", "/", &[]).await, 503).await?;
+        world.refused("keydock is away", send(client, "GET", "/", &[]).await, 503)?;
     }
     world.server.start().await?;
     assert_eq!(send(&genuine, "GET", "/", &[]).await?.status, 200, "and it is back");

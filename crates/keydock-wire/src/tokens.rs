@@ -31,28 +31,28 @@ pub struct Introspection {
     /// The same, under the name that resource servers of OAuth look for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// What people call the key; of a deployment key its description.
+    /// What people call the key; its description, if it has no name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_name: Option<String>,
     /// Always `Bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,
-    /// What it permits: `full_access`, or `execute` of a deployment key.
+    /// What it permits: `read`, `read_write` or `full_access`; `execute` of keys of deployments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// When the key was made, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    /// When the secret ends, if it was replaced and still works for a while.
+    /// When the secret ends, because the key does, or because it was replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
     /// The name of the organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
-    /// `platform` or `deployment`.
+    /// `platform`, `platform_api`, `deployment` or `org_deployment`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The identifier of the deployment that a deployment key opens.
+    /// The identifier of the deployment, if the key opens one alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<String>,
 }

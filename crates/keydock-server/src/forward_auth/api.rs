@@ -54,7 +54,7 @@ pub fn routes() -> OpenApiRouter<App> {
     path = "/forward-auth",
     tag = "Gateways",
     params(
-        ("kind" = Option<String>, Query, description = "`platform`, `deployment`, or several with commas"),
+        ("kind" = Option<String>, Query, description = "`platform`, `platform_api`, `deployment`, `org_deployment`, or several with commas"),
         ("org" = Option<String>, Query, description = "The organization"),
         ("deployment" = Option<String>, Query, description = "The deployment that the key must open"),
         ("tier" = Option<String>, Query, description = "The least tier, whatever the method"),
@@ -63,14 +63,14 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 200, description = "It may pass", headers(
             ("X-Keydock-Organization" = String, description = "The organization of the key"),
             ("X-Keydock-Key-Id" = String, description = "The key"),
-            ("X-Keydock-Key-Name" = String, description = "What people call it, percent-encoded; empty for deployment keys"),
-            ("X-Keydock-Key-Kind" = String, description = "`platform` or `deployment`"),
-            ("X-Keydock-Permission" = String, description = "`full_access`, or `execute` for deployment keys"),
+            ("X-Keydock-Key-Name" = String, description = "What people call it, percent-encoded; empty for keys of one deployment"),
+            ("X-Keydock-Key-Kind" = String, description = "One of the words that `kind` takes"),
+            ("X-Keydock-Permission" = String, description = "`read`, `read_write` or `full_access`; `execute` for keys of deployments"),
         )),
         (status = 400, description = "A key in the address, more than one credential, or a demand that is not understood"),
         (status = 401, description = "No key, or one that does not open this"),
-        (status = 403, description = "A key of another organization or of too low a tier"),
-        (status = 429, description = "Too many unknown keys came from this address"),
+        (status = 403, description = "A key of another organization, of too low a tier, or bound to other addresses"),
+        (status = 429, description = "Too many unknown keys came from this address, or the key has reached a limit"),
         (status = 503, description = "Keys cannot be verified at the moment"),
     )
 )]
