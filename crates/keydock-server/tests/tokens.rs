@@ -253,6 +253,56 @@ async fn keys_with_limits_are_told_about_and_given_up() {
     assert_eq!(revoke(&app.nobody(), &secrets[1]).await, 200, "there is nothing left to give up");
 }
 
+/// Keys of every kind are told about, judged for gateways, and given up in the same way.
+#[tokio::test]
+async fn every_kind_of_key_is_known_here() {
+    let app = TestApp::start().await;
+    let (_, _, of_one) = deployment(&app).await;
+    let admin = app.admin().await;
+    let make = async |path: &str, body: serde_json::Value| {
+        let made = admin.post(&format!("/api/v1/unstract/{ORG}/{path}"), body).await;
+        assert!(made.status.is_success(), "{}", made.text);
+        made.body["key"].as_str().unwrap().to_owned()
+    };
+    let tiered = json!({"name": "reads", "description": "d", "permission": "read"});
+    let tiered = make("platform-api/keys/", tiered).await;
+    let all = json!({"name": "all", "description": "d", "allow_all_deployments": true});
+    let all = make("global-api-deployment/keys/", all).await;
+
+    let asker = app.key(&tiered);
+    for (secret, kind, name, scope) in [
+        (&tiered, "platform_api", "reads", "read"),
+        (&all, "org_deployment", "all", "execute"),
+        (&of_one, "deployment", "API Key for totals", "execute"),
+    ] {
+        let told = introspect(&asker, secret).await.body;
+        assert_eq!(told["active"], true, "{kind}");
+        assert_eq!((&told["kind"], &told["scope"]), (&json!(kind), &json!(scope)));
+        assert_eq!(told["key_name"], name);
+    }
+
+    let gateway = async |secret: &str, query: &str, method: &str| {
+        let request = Request::get(format!("/forward-auth?{query}"));
+        let request = request.header("x-forwarded-method", method).body(Body::empty());
+        app.key(secret).request(request.unwrap()).await
+    };
+    assert_eq!(gateway(&tiered, "", "GET").await.header("x-keydock-permission"), "read");
+    let posted = gateway(&tiered, "", "POST").await;
+    assert_eq!((posted.status.as_u16(), posted.code()), (403, "insufficient_scope"));
+    assert!(posted.header("www-authenticate").contains("scope="), "it says which one is needed");
+    assert_eq!(gateway(&tiered, "kind=platform", "GET").await.code(), "key_kind");
+    let passed = gateway(&all, "deployment=totals", "POST").await;
+    assert_eq!((passed.status.as_u16(), passed.header("x-keydock-key-name")), (200, "all"));
+    assert_eq!(gateway(&all, "deployment=nothing", "POST").await.status, 401);
+
+    let platform = app.platform();
+    for secret in [&tiered, &all] {
+        assert_eq!(revoke(&app.nobody(), secret).await, 200);
+        assert_eq!(introspect(&platform, secret).await.body, json!({"active": false}));
+        assert_eq!(gateway(secret, "", "GET").await.code(), "key_inactive");
+    }
+}
+
 /// Proves VER-07 for giving up keys: it is no way to guess them.
 #[tokio::test]
 async fn guesses_are_counted_here_too() {
