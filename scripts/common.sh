@@ -30,7 +30,8 @@ install_packages() {
     log=$(mktemp)
     if ! {
         "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update &&
-            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+            # Programs are wanted here, not services: systemd is to start none of them.
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 apt-get -o DPkg::Lock::Timeout=300 \
                 install --yes --no-install-recommends "$@"
     } >"$log" 2>&1; then
         tail -n 20 "$log" >&2

@@ -86,12 +86,22 @@ const ANSWER: Duration = Duration::from_mins(2);
 impl Client {
     /// Somebody with this credential.
     pub fn new(base: &str, credential: Credential) -> Result<Self> {
+        Self::connecting(base, credential, None)
+    }
+
+    /// The same at an address of this machine.
+    pub fn at(base: &str, credential: Credential, address: IpAddr) -> Result<Self> {
+        Self::connecting(base, credential, Some(address))
+    }
+
+    fn connecting(base: &str, credential: Credential, from: Option<IpAddr>) -> Result<Self> {
         // Fails only if it was chosen already. Nothing here speaks TLS, but the client wants one.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .timeout(ANSWER)
+            .local_address(from)
             .build()?;
         Ok(Self {
             http,

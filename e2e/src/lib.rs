@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod database;
+pub mod gateway;
 pub mod program;
 pub mod server;
 

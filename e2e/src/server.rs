@@ -78,7 +78,7 @@ fn private(folder: &Path) -> Result<()> {
 }
 
 /// A port that nobody listens on, below those that the system gives to connections going out.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     for _ in 0..100 {
         let port = rand::random_range(11_000..20_000);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

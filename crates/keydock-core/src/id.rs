@@ -56,6 +56,8 @@ kinds! {
     AuditEvent,
     /// Kind of [`Id`]: a sign-in of a person.
     Session,
+    /// Kind of [`Id`]: what a program of the SDK says it has used.
+    ReportedUse,
 }
 
 impl<K> Id<K> {

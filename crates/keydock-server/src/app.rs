@@ -23,12 +23,16 @@ use crate::{
     },
     audit_log::{self, Refusals},
     config::Config,
-    console, deployment_keys, deployments, executions,
-    executions::Completions,
-    jobs, members, org_deployment_keys, organizations, platform_api_keys, platform_keys, refusals,
-    sessions,
+    console, deployment_keys,
+    deployments::{
+        self,
+        directory::{self, Directory},
+    },
+    executions::{self, Completions},
+    forward_auth, jobs, members, org_deployment_keys, organizations, platform_api_keys,
+    platform_keys, refusals, sdk, sessions,
     telemetry::Metrics,
-    users, web, workflows,
+    tokens, users, web, workflows,
 };
 
 /// What every handler can reach.
@@ -50,6 +54,7 @@ struct Inner {
     refused_acts: Refusals,
     sandbox: Sandbox,
     completions: Completions,
+    deployment_names: Directory,
     work: tokio::sync::Notify,
     metrics: Arc<Metrics>,
 }
@@ -89,6 +94,7 @@ impl App {
             passwords: Passwords::new(at_once),
             sandbox,
             completions: Completions::default(),
+            deployment_names: Directory::default(),
             work: tokio::sync::Notify::new(),
             metrics: Arc::new(Metrics::new()),
         }))
@@ -164,6 +170,11 @@ impl App {
         &self.0.completions
     }
 
+    /// The deployments that gateways ask for.
+    pub fn deployment_names(&self) -> &Directory {
+        &self.0.deployment_names
+    }
+
     /// Wakes the workers.
     pub fn work(&self) -> &tokio::sync::Notify {
         &self.0.work
@@ -191,6 +202,9 @@ impl App {
             .inspect_err(stop_if_not_durable)?;
         if committed.topics.contains(jobs::TOPIC) {
             self.work().notify_waiters();
+        }
+        if committed.topics.contains(directory::TOPIC) {
+            self.deployment_names().forget();
         }
         if committed.topics.contains(changes::TOPIC)
             && let Err(error) = self.journal().catch_up(self.db()).await
@@ -233,6 +247,9 @@ impl App {
             .merge(executions::api::routes())
             .merge(refusals::api::routes())
             .merge(audit_log::api::routes())
+            .merge(sdk::api::routes())
+            .merge(tokens::api::routes())
+            .merge(forward_auth::api::routes())
             .merge(web::health::routes())
     }
 

@@ -40,6 +40,14 @@ pub enum Error {
         /// The kind of thing, in words.
         what: &'static str,
     },
+    /// The same, with what was asked for.
+    #[error("{what} '{id}' not found")]
+    NoSuch {
+        /// The kind of thing, in words.
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
     /// A page of a list beyond the last.
     #[error("Invalid page.")]
     NoSuchPage,

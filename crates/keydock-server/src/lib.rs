@@ -11,13 +11,16 @@ pub mod audit_log;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod executions;
+pub mod forward_auth;
 pub mod members;
 pub mod org_deployment_keys;
 pub mod organizations;
 pub mod platform_api_keys;
 pub mod platform_keys;
 pub mod refusals;
+pub mod sdk;
 pub mod sessions;
+pub mod tokens;
 pub mod users;
 pub mod workflows;
 

@@ -39,6 +39,9 @@ const CALLERS: [&str; 13] = [
 
 const ORG: &str = "/api/v1/unstract/{org}/";
 
+/// The id of nothing.
+const NOTHING: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Method, path, and a body that would succeed.
 #[expect(clippy::too_many_lines, reason = "one line a route, to be read as a list")]
 fn routes() -> Vec<(Method, String, Option<Value>)> {
@@ -207,13 +210,27 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
             Some(json!({"action": "undo"})),
         ),
         (post.clone(), tenant("api/keys/{deployment_key}/rotate/"), Some(json!({}))),
-        (post, "/deployment/api/{org}/{api_name}/".to_owned(), Some(json!("form"))),
+        (post.clone(), "/deployment/api/{org}/{api_name}/".to_owned(), Some(json!("form"))),
         (
             get.clone(),
             "/deployment/api/{org}/{api_name}/?execution_id=00000000-0000-4000-8000-000000000000"
                 .to_owned(),
             None,
         ),
+        (get.clone(), "/ping".to_owned(), None),
+        (get.clone(), "/platform_details".to_owned(), None),
+        (get.clone(), "/cache?key=never".to_owned(), None),
+        (post.clone(), "/cache".to_owned(), Some(json!({"key": "k", "value": "v"}))),
+        (delete, "/cache?key=k".to_owned(), None),
+        (post.clone(), "/usage".to_owned(), Some(json!({"total_tokens": 1}))),
+        (post.clone(), "/page-usage".to_owned(), Some(json!({"page_count": 1}))),
+        (get.clone(), format!("/adapter_instance?adapter_instance_id={NOTHING}"), None),
+        (get.clone(), format!("/custom_tool_instance?prompt_registry_id={NOTHING}"), None),
+        (get.clone(), format!("/agentic_tool_instance?agentic_registry_id={NOTHING}"), None),
+        (get.clone(), format!("/llm_profile_instance?llm_profile_id={NOTHING}"), None),
+        (post.clone(), "/introspect".to_owned(), Some(json!("token={deployment_secret}"))),
+        (post, "/revoke".to_owned(), Some(json!("token={deployment_secret}"))),
+        (get.clone(), "/forward-auth".to_owned(), None),
         (get.clone(), "/health".to_owned(), None),
         (get.clone(), "/health/live".to_owned(), None),
         (get.clone(), "/health/ready".to_owned(), None),
@@ -306,6 +323,11 @@ async fn send(caller: &Client, method: &Method, path: &str, body: Option<String>
             let part = "--b\r\ncontent-disposition: form-data; name=\"files\"; filename=\"a.txt\"\
                         \r\n\r\nTotal: 12\r\n--b--\r\n";
             Body::from(part)
+        }
+        Some(body) if body.starts_with("\"token=") => {
+            let form = "application/x-www-form-urlencoded";
+            request = request.header(header::CONTENT_TYPE, form);
+            Body::from(body.trim_matches('"').to_owned())
         }
         Some(body) => {
             request = request.header(header::CONTENT_TYPE, "application/json");

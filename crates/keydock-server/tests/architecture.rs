@@ -34,6 +34,9 @@ const FEATURES: &[&str] = &[
     "platform_api_keys",
     "executions",
     "refusals",
+    "sdk",
+    "tokens",
+    "forward_auth",
 ];
 
 #[test]
@@ -133,6 +136,8 @@ fn statements_name_the_organization() {
         // Upkeep: what is over for long enough, of everybody.
         ("executions/store.rs", "WHERE finished_at < $"),
         ("executions/store.rs", "WHERE forgotten_at = $1"),
+        ("sdk/store.rs", "WHERE expires_at <= $1"),
+        ("sdk/store.rs", "WHERE at < $1"),
     ];
     const TABLES: &[&str] = &[
         "keys",
@@ -150,6 +155,9 @@ fn statements_name_the_organization() {
         "members",
         "executions",
         "file_executions",
+        "sdk_cache",
+        "sdk_usage",
+        "sdk_page_usage",
         "audit_events",
         "sessions",
     ];

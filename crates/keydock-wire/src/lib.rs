@@ -13,6 +13,8 @@ pub mod organizations;
 pub mod platform_api_keys;
 pub mod platform_keys;
 pub mod refusals;
+pub mod sdk;
 pub mod sessions;
+pub mod tokens;
 pub mod users;
 pub mod workflows;

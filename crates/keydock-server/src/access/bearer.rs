@@ -1,6 +1,6 @@
 //! The bearer pipeline: from the header to a key that works (CONTRACT 1.2).
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use axum::http::{HeaderMap, Method, Uri, header};
 use keydock_core::{
@@ -11,7 +11,7 @@ use keydock_core::{
 
 use super::{
     Genuine, Refusal, Takes,
-    keyring::{Opens, OrgFacts, Seen, Use, Verified},
+    keyring::{Inspected, Opens, OrgFacts, Seen, Use, Verified},
     throttle::network,
 };
 use crate::{
@@ -48,6 +48,20 @@ impl<'a> Presented<'a> {
         }
         let token = std::str::from_utf8(&bytes[6..]).map_err(|_| Refusal::MalformedKey)?;
         Ok(Self::Token(token.trim_matches(' ')))
+    }
+}
+
+/// The one key in the `Authorization` header where tools of the SDK send it, which may leave out the
+/// word `Bearer` (CONTRACT 8.1).
+pub(super) fn bare_or_bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    match Presented::in_headers(headers)? {
+        Presented::Token(token) => Ok(Some(token)),
+        Presented::Nothing => Ok(None),
+        Presented::NotAKey => {
+            let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            // With a blank in it, it is another scheme.
+            Ok(value.map(str::trim).filter(|token| !token.contains(' ')))
+        }
     }
 }
 
@@ -102,9 +116,19 @@ impl App {
         used: &Use<'_>,
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
+        self.keyring().verify_then(&self.digest(token)?, used, then)
+    }
+
+    /// What is true of a token that somebody asks about. This is neither a use nor a guess.
+    pub(crate) fn inspect_token(&self, token: &str) -> Result<Inspected, Refusal> {
+        let at = self.db().clock().now();
+        self.keyring().inspect(&self.digest(token)?, at, Instant::now())
+    }
+
+    /// The form of a token that is looked up.
+    pub(super) fn digest(&self, token: &str) -> Result<KeyDigest, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
-        let digest: KeyDigest = self.pepper().digest(&secret);
-        self.keyring().verify_then(&digest, used, then)
+        Ok(self.pepper().digest(&secret))
     }
 }
 
@@ -148,26 +172,38 @@ pub(crate) fn confirm_header(headers: &HeaderMap, org: &OrgFacts) -> Result<(), 
 
 /// Checks that a key of this tier may use the method.
 pub(super) fn confirm_tier(tier: Tier, method: &Method) -> Result<(), Refusal> {
-    let needed = match *method {
-        Method::GET | Method::HEAD | Method::OPTIONS => Tier::Read,
-        Method::POST | Method::PUT | Method::PATCH => Tier::ReadWrite,
-        _ => Tier::FullAccess,
-    };
-    if tier >= needed {
+    if tier >= tier_for(method.as_str()) {
         return Ok(());
     }
     Err(Refusal::Tier { tier, method: method.as_str().to_owned() })
 }
 
+/// The least tier that may use a method; of one that nobody knows, the highest.
+pub(crate) fn tier_for(method: &str) -> Tier {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" => Tier::Read,
+        "POST" | "PUT" | "PATCH" => Tier::ReadWrite,
+        _ => Tier::FullAccess,
+    }
+}
+
 /// Refuses a key in the query of the URL, where proxies and logs would keep it (VER-04).
 pub(crate) fn refuse_key_in_url(uri: &Uri) -> Result<(), Refusal> {
+    refuse_key_in_query(uri.query().unwrap_or_default(), |_, _| true)
+}
+
+/// The same for the query of any address. `is_meant` has the last word about what has the name and
+/// the form of a key.
+pub(crate) fn refuse_key_in_query(
+    query: &str,
+    is_meant: impl Fn(&str, &SecretKey) -> bool,
+) -> Result<(), Refusal> {
     const NAMES: [&str; 6] = ["access_token", "api_key", "apikey", "key", "token", "authorization"];
-    let Some(query) = uri.query() else { return Ok(()) };
     let names_a_key = query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = value.trim_start_matches("Bearer%20").trim_start_matches("Bearer+");
         NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
-            && SecretKey::parse(value).is_ok()
+            && SecretKey::parse(value).is_ok_and(|secret| is_meant(name, &secret))
     });
     if names_a_key { Err(Refusal::KeyInUrl) } else { Ok(()) }
 }

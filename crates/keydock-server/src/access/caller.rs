@@ -211,6 +211,8 @@ macro_rules! acts_in_an_organization {
     )*};
 }
 
+pub(super) use acts_in_an_organization;
+
 acts_in_an_organization! {
     Admin => |admin| &admin.0;
     Member => |member| &member.caller;
@@ -475,7 +477,7 @@ impl FromRequestParts<App> for InstanceAdmin {
 
 impl KeyHolder<'_> {
     /// What `then` makes of the holder of the key in the head of a request. Nothing if the key has
-    /// limits: counting against them takes more than a look.
+    /// limits, or does not go with the rest of the request: that takes more than a look.
     pub(crate) fn at_once<T>(
         head: Head<'_>,
         app: &App,
@@ -485,11 +487,10 @@ impl KeyHolder<'_> {
         let made = app.verify_token_then(token, head, |seen, _| {
             let open = || {
                 let (tier, key_name) = organization_key(seen.opens(), || seen.genuine())?;
-                confirm_header(head.headers, seen.org())
-                    .inspect_err(|_| head.note_key(|| seen.genuine()))?;
                 Ok(then(KeyHolder { org: seen.org(), key_name, tier }))
             };
-            (!seen.is_guarded()).then(open)
+            let is_plain = !seen.is_guarded() && confirm_header(head.headers, seen.org()).is_ok();
+            is_plain.then(open)
         })?;
         made.transpose()
     }

@@ -5,6 +5,8 @@
 //! answered, and every half second for the changes of others. A ring that could not read the log for
 //! [`TRUST`] is not believed any more.
 
+mod inspect;
+
 use std::{
     hash::{BuildHasherDefault, Hasher},
     net::IpAddr,
@@ -26,6 +28,7 @@ use keydock_storage::db::{Db, Tx};
 use papaya::HashMap;
 use smol_str::SmolStr;
 
+pub use self::inspect::Inspected;
 use super::{
     Genuine, Refusal, changes,
     guard::Guard,
@@ -280,17 +283,7 @@ impl Keyring {
         }
         let held = self.held.pin();
         let found = held.get(&tag(digest)).ok_or(Refusal::UnknownKey)?;
-        let active = match found.standing {
-            Standing::Active => true,
-            Standing::Inactive => false,
-            Standing::Replaced { until, .. } if used.at >= until => {
-                return Err(Refusal::RotatedOut(found.genuine()));
-            }
-            Standing::Replaced { active, .. } => active,
-        };
-        if !active {
-            return Err(Refusal::Inactive(found.genuine()));
-        }
+        found.stand(used.at)?;
         if let Some(guard) = &found.guard {
             guard.admit(used, || found.genuine())?;
         }
@@ -467,6 +460,11 @@ impl Verified {
 }
 
 impl<'a> Seen<'a> {
+    /// The key.
+    pub fn key(self) -> Id<id::AnyKey> {
+        self.0.key
+    }
+
     /// Its organization.
     pub fn org(self) -> &'a OrgFacts {
         &self.0.org
@@ -506,6 +504,19 @@ impl Held {
     fn genuine(&self) -> Genuine {
         self.opens.genuine(self.key, self.org.number)
     }
+
+    /// Refuses a secret that was switched off or replaced.
+    fn stand(&self, at: Timestamp) -> Result<(), Refusal> {
+        let active = match self.standing {
+            Standing::Active => true,
+            Standing::Inactive => false,
+            Standing::Replaced { until, .. } if at >= until => {
+                return Err(Refusal::RotatedOut(self.genuine()));
+            }
+            Standing::Replaced { active, .. } => active,
+        };
+        if active { Ok(()) } else { Err(Refusal::Inactive(self.genuine())) }
+    }
 }
 
 impl Opens {
@@ -526,6 +537,15 @@ impl Opens {
             Self::OrganizationTiered(key) => Some(&key.name),
             Self::Deployment(_) => None,
             Self::Deployments(opened) => Some(&opened.key_name),
+        }
+    }
+
+    /// How much it permits, in a word for programs: a tier, or `execute`.
+    pub fn permission(&self) -> &'static str {
+        match self {
+            Self::Organization { .. } => Tier::FullAccess.as_str(),
+            Self::OrganizationTiered(key) => key.tier.as_str(),
+            Self::Deployment(_) | Self::Deployments(_) => "execute",
         }
     }
 

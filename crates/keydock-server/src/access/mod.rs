@@ -9,6 +9,9 @@
 //! - [`Person`]: somebody signed in, whatever the organization.
 //! - [`InstanceAdmin`]: somebody signed in who runs this server.
 //! - [`KeyHolder`]: the holder of a key of a whole organization, where the URL names none.
+//! - [`Asker`]: a program with a key of a whole organization that asks about other keys.
+//! - [`Tool`]: a program that was written with the SDK and has an active platform key.
+//! - [`Possession`]: somebody presented the secret of a key, to give that key up.
 //!
 //! The organization comes from the proof, never from the request. The role is as of the start of
 //! the request, or, if its body was long in coming, of its end.
@@ -24,6 +27,8 @@ mod key_store;
 pub mod keyring;
 mod once;
 pub mod passwords;
+mod possession;
+mod programs;
 mod refusal;
 pub mod secrets;
 mod session;
@@ -32,7 +37,7 @@ pub mod usage;
 
 pub(crate) use self::{
     again::{Again, still_permitted},
-    bearer::{confirm_header, refuse_key_in_url},
+    bearer::{confirm_header, refuse_key_in_query, refuse_key_in_url, tier_for},
     caller::{actor, token},
     charge::charge,
     session::{cookie, digest as session_digest, refuse_cross_site},
@@ -43,6 +48,8 @@ pub use self::{
         Actor, Admin, Caller, InstanceAdmin, KeyHolder, KeyRotator, Member, Person, System, Visitor,
     },
     once::{Doing, Once},
+    possession::Possession,
+    programs::{Asker, Tool},
     refusal::{Genuine, Refusal, Takes},
     session::{CSRF_COOKIE, CSRF_FIELD, CSRF_HEADER, csrf_matches, session_cookie_name},
 };

@@ -62,7 +62,34 @@ pub struct Digests {
     pub previous: Option<KeyDigest>,
 }
 
+/// Which secret of a key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that it has.
+    Current,
+    /// The one before.
+    Previous,
+}
+
+impl Which {
+    /// The word for the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Previous => "previous",
+        }
+    }
+}
+
 impl Digests {
+    /// Which of these secrets has the digest.
+    pub fn which(&self, digest: &KeyDigest) -> Option<Which> {
+        if self.current == *digest {
+            return Some(Which::Current);
+        }
+        (self.previous.as_ref() == Some(digest)).then_some(Which::Previous)
+    }
+
     /// Writes down that what these secrets open is about to change with this transaction.
     pub fn record_change(&self, tx: &mut Tx) {
         for digest in std::iter::once(&self.current).chain(&self.previous) {

@@ -102,6 +102,7 @@ pub enum KeyVerb {
     RotationUndone,
     RotationFinished,
     Deleted,
+    Revoked,
 }
 
 impl KeyVerb {
@@ -116,6 +117,7 @@ impl KeyVerb {
             (KeyKind::Platform, Self::RotationUndone) => "platform_key_refresh_undone",
             (KeyKind::Platform, Self::RotationFinished) => "platform_key_refresh_finished",
             (KeyKind::Platform, Self::Deleted) => "platform_key_deleted",
+            (KeyKind::Platform, Self::Revoked) => "platform_key_revoked",
             (KeyKind::PlatformApi, Self::Created) => "platform_api_key_created",
             (KeyKind::PlatformApi, Self::Changed) => "platform_api_key_changed",
             (KeyKind::PlatformApi, Self::Activated) => "platform_api_key_activated",
@@ -124,6 +126,7 @@ impl KeyVerb {
             (KeyKind::PlatformApi, Self::RotationUndone) => "platform_api_key_rotation_undone",
             (KeyKind::PlatformApi, Self::RotationFinished) => "platform_api_key_rotation_finished",
             (KeyKind::PlatformApi, Self::Deleted) => "platform_api_key_deleted",
+            (KeyKind::PlatformApi, Self::Revoked) => "platform_api_key_revoked",
             (KeyKind::Deployment, Self::Created) => "deployment_key_created",
             (KeyKind::Deployment, Self::Changed) => "deployment_key_changed",
             (KeyKind::Deployment, Self::Activated) => "deployment_key_activated",
@@ -132,6 +135,7 @@ impl KeyVerb {
             (KeyKind::Deployment, Self::RotationUndone) => "deployment_key_rotation_undone",
             (KeyKind::Deployment, Self::RotationFinished) => "deployment_key_rotation_finished",
             (KeyKind::Deployment, Self::Deleted) => "deployment_key_deleted",
+            (KeyKind::Deployment, Self::Revoked) => "deployment_key_revoked",
             (KeyKind::OrgDeployment, Self::Created) => "org_deployment_key_created",
             (KeyKind::OrgDeployment, Self::Changed) => "org_deployment_key_changed",
             (KeyKind::OrgDeployment, Self::Activated) => "org_deployment_key_activated",
@@ -142,6 +146,7 @@ impl KeyVerb {
                 "org_deployment_key_rotation_finished"
             }
             (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
+            (KeyKind::OrgDeployment, Self::Revoked) => "org_deployment_key_revoked",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod api;
+pub mod directory;
 mod store;
 
 use keydock_core::{
@@ -20,7 +21,7 @@ use serde_json::json;
 pub use self::access::Called;
 use crate::{
     Error, FieldError, Result,
-    access::{Admin, Caller, Member},
+    access::{Admin, Caller, Member, Possession},
     audit_log::{self, Action, Subject},
     deployment_keys::Keyless,
     workflows::{self, Owner, is_among, replace},
@@ -263,6 +264,15 @@ pub(crate) async fn find_managed(
     ))
 }
 
+/// Puts what happens to a deployment and its keys into one order, for somebody who gives up such a key.
+pub(crate) async fn lock_for(
+    tx: &mut Tx,
+    possession: &Possession,
+    id: Id<id::Deployment>,
+) -> Result<()> {
+    store::lock(tx, possession.org(), id).await
+}
+
 /// Publishes a workflow. Whoever does it becomes the owner, if that is a person. Nothing opens the
 /// deployment until it has a key.
 pub async fn create(tx: &mut Tx, member: &Member, new: NewDeployment) -> Result<Managed> {
@@ -382,6 +392,7 @@ pub async fn update(
     deployment.modified_by = caller.user();
     deployment.modified_at = tx.now();
     store::update(tx, &deployment).await.map_err(|error| taken(error, &deployment))?;
+    tx.announce(directory::TOPIC);
     let detail = json!({"changed": touched, "api_name": deployment.api_name.as_str(),
                         "workflow": deployment.workflow, "is_active": deployment.is_active});
     record(tx, &caller, Action::DeploymentChanged, id, detail).await?;
@@ -393,6 +404,7 @@ pub async fn update(
 pub async fn delete(tx: &mut Tx, keyless: Keyless) -> Result<()> {
     let Managed { deployment, caller } = keyless.into_deployment();
     store::delete(tx, deployment.org, deployment.id).await?;
+    tx.announce(directory::TOPIC);
     let detail = json!({"api_name": deployment.api_name.as_str(), "workflow": deployment.workflow,
                         "was_active": deployment.is_active});
     record(tx, &caller, Action::DeploymentDeleted, deployment.id, detail).await

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, Result, access, executions, keys, refusals, sessions};
+use crate::{App, Error, Result, access, executions, keys, refusals, sdk, sessions};
 
 /// How often the changes of keys on other nodes are read.
 const KEYS: Duration = Duration::from_millis(500);
@@ -94,9 +94,11 @@ async fn forget(app: App) -> Result<()> {
     app.guesses().forget_idle();
     app.sign_ins().forget_idle();
     app.refused_acts().forget_idle();
+    app.deployment_names().forget_idle();
     let age = app.config().result_age;
     while app.write(async |tx| executions::forget_old(tx, age).await).await? {}
     app.write(async |tx| sessions::forget_ended(tx).await).await?;
+    app.write(async |tx| sdk::forget_old(tx).await).await?;
     app.write(async |tx| {
         let before = tx.now().before(USED);
         keys::forget_uses(tx, before).await

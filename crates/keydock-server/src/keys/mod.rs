@@ -40,8 +40,9 @@ pub use self::{
 use crate::{
     Error, Result,
     access::{
-        Caller, changes,
-        secrets::{Digests, Minting},
+        Asker, Caller, Possession, changes,
+        keyring::Opens,
+        secrets::{Digests, Minting, Which},
     },
     audit_log::{self, Action, KeyVerb, Subject},
 };
@@ -298,6 +299,52 @@ pub(crate) async fn delete<K: Kind>(tx: &mut Tx, caller: &Caller, key: &Key<K>) 
     announce(tx, caller.org.number, key.id).await?;
     store::delete(tx, caller.org.number, key.id).await?;
     record(tx, caller, KeyVerb::Deleted, key, json!({"was_active": key.is_active})).await
+}
+
+/// Switches off the key whose secret was presented, of whatever kind. If that secret was replaced
+/// already and its overlap is not over, only the overlap ends: whoever has the new one keeps it.
+///
+/// Whatever puts the changes to keys of its kind into one order has to be locked.
+pub(crate) async fn give_up(tx: &mut Tx, possession: &Possession) -> Result<()> {
+    let (org, id) = (possession.org(), possession.key());
+    let Some(digests) = digests(tx, org, id).await? else { return Ok(()) };
+    let Some(which) = digests.which(possession.digest()) else { return Ok(()) };
+    let is_changed = match which {
+        Which::Current => store::switch_off(tx, org, id).await?,
+        Which::Previous => {
+            store::end_overlap(tx, org, id).await?;
+            true
+        }
+    };
+    if !is_changed {
+        return Ok(());
+    }
+    digests.record_change(tx);
+    let opens = possession.opens();
+    let mut detail = json!({"secret": which.as_str()});
+    if let Some(name) = opens.key_name() {
+        detail["key_name"] = name.as_ref().into();
+    }
+    if let Opens::Deployment(deployment) = opens {
+        detail["deployment"] = deployment.to_string().into();
+    }
+    let action = Action::Key(opens.kind(), KeyVerb::Revoked);
+    let subject = Subject::new(subject_kind(opens.kind()), &id);
+    audit_log::record(tx, possession.caller(), action, subject, detail).await
+}
+
+/// What people call a key, and when it was made; for a program of its organization that asks.
+pub(crate) async fn facts(tx: &mut Tx, asker: &Asker, id: Id<id::AnyKey>) -> Result<Option<Facts>> {
+    store::facts(tx, asker.org(), id).await
+}
+
+/// What is told about a key of any kind.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its name, or, where it has none, its description.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// Whether `secret` is the current secret of a key; for somebody who found one and wonders.

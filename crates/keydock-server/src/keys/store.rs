@@ -12,7 +12,7 @@ use keydock_core::{
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{Controls, Filter, Key, Kind, NewKey};
+use super::{Controls, Facts, Filter, Key, Kind, NewKey};
 use crate::{
     Result,
     access::{
@@ -237,6 +237,23 @@ pub(crate) async fn hand_over(
     Ok(())
 }
 
+/// Switches a key off. Tells whether it was on.
+pub(super) async fn switch_off(tx: &mut Tx, org: OrgNumber, id: Id<id::AnyKey>) -> Result<bool> {
+    let sql = "UPDATE keys SET is_active = FALSE, modified_at = $3
+               WHERE org_id = $1 AND id = $2 AND is_active";
+    Ok(tx.execute(sql, args![org, id, tx.now()]).await? == 1)
+}
+
+pub(super) async fn facts(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::AnyKey>,
+) -> Result<Option<Facts>> {
+    let sql = "SELECT COALESCE(name, description) AS called, created_at FROM keys
+               WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
 pub(super) async fn delete<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
     let sql = "DELETE FROM keys WHERE org_id = $1 AND id = $2";
     tx.execute(sql, args![org, id]).await?;
@@ -350,6 +367,12 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
             deployments: Box::default(),
         })),
     })
+}
+
+impl FromRow for Facts {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self { name: row.text("called")?, created_at: row.time("created_at")? })
+    }
 }
 
 impl<K: Kind> FromRow for Key<K> {

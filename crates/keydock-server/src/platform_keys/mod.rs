@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, Result,
-    access::{Admin, Caller, secrets::Minting},
+    access::{Admin, Caller, Possession, secrets::Minting},
     keys::{self, Columns, Controls, CreateError, Filter, Kind, Meter, Overlap, Settle},
 };
 
@@ -240,6 +240,11 @@ pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Resu
     store::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await
+}
+
+/// Puts the changes to the keys of an organization into one order, for somebody who gives one up.
+pub(crate) async fn lock_for(tx: &mut Tx, possession: &Possession) -> Result<()> {
+    store::lock(tx, possession.org()).await
 }
 
 /// Whether `secret` is the current secret of a key; for somebody who found one and wonders.

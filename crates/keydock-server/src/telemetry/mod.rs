@@ -23,7 +23,8 @@ pub fn start_logging(filter: &str, json: bool) -> Result<(), InvalidSetting> {
     Ok(())
 }
 
-const SURFACES: [&str; 4] = ["platform", "deployment", "operations", "console"];
+const SURFACES: [&str; 7] =
+    ["platform", "deployment", "sdk", "tokens", "gateway", "operations", "console"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Upper bounds of the buckets of answer times, in seconds.

@@ -55,7 +55,17 @@ fn secure(description: &mut OpenApi) {
     const ADMINS_ONLY: [&str; 1] = ["/platform/keys/"];
     for (path, item) in &mut description.paths.paths {
         let schemes: &[&str] = match path.as_str() {
-            "/api/v1/unstract/whoami/" => &["platformKey"],
+            "/api/v1/unstract/whoami/"
+            | "/introspect"
+            | "/platform_details"
+            | "/cache"
+            | "/usage"
+            | "/page-usage"
+            | "/adapter_instance"
+            | "/custom_tool_instance"
+            | "/agentic_tool_instance"
+            | "/llm_profile_instance" => &["platformKey"],
+            "/forward-auth" => &["platformKey", "deploymentKey"],
             path if path.starts_with("/deployment/") => &["deploymentKey"],
             path if ADMINS_ONLY.iter().any(|part| path.contains(part)) => &["session"],
             path if path.starts_with("/api/v1/unstract/") => &["platformKey", "session"],

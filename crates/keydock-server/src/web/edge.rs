@@ -29,7 +29,7 @@ use uuid::{Uuid, Variant, Version};
 
 use super::{Arrival, Head, Notes, REQUEST_ID, client_address, problem};
 use crate::{
-    App, Error, audit_log, platform_keys,
+    App, Error, audit_log, forward_auth, platform_keys,
     refusals::{Refused, Whose},
 };
 
@@ -83,11 +83,12 @@ impl<S> Edge<S> {
         canonicalize(&mut request);
         let asked = Asked::about(&request, id.clone());
         let notes = Notes::default();
-        let arrival = Arrival { id, peer: peer.to_canonical(), at, notes };
+        let mut arrival = Arrival { id, peer: peer.to_canonical(), at, notes };
         if let Some(response) = self.answer_at_once(&request, &arrival) {
             let sender = || Sender::of(&request, &arrival, &self.app);
             return Answer::AtOnce(Some(close(&self.app, &asked, at, response, sender)));
         }
+        arrival.notes = Notes::of_a_route();
         let sender = Sender::of(&request, &arrival, &self.app);
         request.extensions_mut().insert(arrival);
         let app = self.app.clone();
@@ -113,6 +114,7 @@ impl<S> Edge<S> {
         }
         let head = Head { uri, headers, arrival: Some(arrival) };
         platform_keys::api::whoami_at_once(request.method(), head, &self.app)
+            .or_else(|| forward_auth::api::answer_at_once(request.method(), head, &self.app))
     }
 }
 
@@ -252,6 +254,12 @@ pub enum Surface {
     Platform,
     /// `/deployment/…`
     Deployment,
+    /// `/cache`, `/usage` and the other addresses of the SDK.
+    Sdk,
+    /// `/introspect` and `/revoke`.
+    Tokens,
+    /// `/forward-auth`
+    Gateway,
     /// `/health`, `/metrics`, `/docs`.
     Operations,
     /// Pages.
@@ -264,6 +272,17 @@ impl Surface {
         match first {
             "api" => Self::Platform,
             "deployment" => Self::Deployment,
+            "platform_details"
+            | "cache"
+            | "usage"
+            | "page-usage"
+            | "ping"
+            | "adapter_instance"
+            | "custom_tool_instance"
+            | "agentic_tool_instance"
+            | "llm_profile_instance" => Self::Sdk,
+            "introspect" | "revoke" => Self::Tokens,
+            "forward-auth" => Self::Gateway,
             "health" | "metrics" | "docs" => Self::Operations,
             _ => Self::Console,
         }
@@ -286,18 +305,26 @@ impl Asked {
     }
 
     /// One line a request; the query is left out, since clients put all sorts of things there.
+    ///
+    /// What is asked often, and who is not known, is told only to those who want to hear it: guessing
+    /// must not cost more than asking. Refusals are counted, and kept where admins find them.
     fn log(&self, app: &App, status: StatusCode, took: Duration) {
-        let quiet = status.is_success() && self.method == Method::GET;
+        let is_asked_by_a_gateway = self.surface == Surface::Gateway;
+        let is_usual = status.is_success() && (self.method == Method::GET || is_asked_by_a_gateway);
+        let is_quiet = is_usual || status == StatusCode::UNAUTHORIZED;
+        // Not made where nobody reads it: verifying a key costs less.
+        let path = || match self.uri.path() {
+            // What stands behind it is the address of something else.
+            _ if is_asked_by_a_gateway => "/forward-auth".to_owned(),
+            path => shown(app, path),
+        };
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let method = self.method.as_str();
         let (id, status) = (self.id.to_str().unwrap_or_default(), status.as_u16());
-        if quiet {
-            // Not made where nobody reads it: verifying a key costs less.
-            let path = || shown(app, self.uri.path());
+        if is_quiet {
             tracing::debug!(request.id = id, method, path = path(), status, micros, "answered");
         } else {
-            let path = shown(app, self.uri.path());
-            tracing::info!(request.id = id, method, path, status, micros, "answered");
+            tracing::info!(request.id = id, method, path = path(), status, micros, "answered");
         }
     }
 }

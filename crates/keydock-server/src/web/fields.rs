@@ -21,6 +21,9 @@ use crate::{App, Error, Result, access::still_permitted, error::FieldError};
 /// The largest body that is not an upload.
 const LIMIT: usize = 1024 * 1024;
 
+/// The media type of a form without files.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// How long such a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,9 +55,19 @@ impl Fields {
         serde_json::to_vec(&self.values).unwrap_or_default()
     }
 
+    /// Whether nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Whether the field was sent.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
+    }
+
+    /// Whether the field was sent and is null.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_null)
     }
 
     /// Takes a field as it was sent.
@@ -184,32 +197,78 @@ impl FromRequest<App> for Fields {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let began = Instant::now();
-        let (mut parts, body) = request.into_parts();
-        let bytes = read(body).await?;
-        still_permitted(&mut parts, app, began).await?;
-        let sent = parts.headers.get(header::CONTENT_TYPE);
-        let media_type = sent.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media_type =
-            media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        Ok(FieldsUpTo::<LIMIT>::from_request(request, app).await?.0)
+    }
+}
+
+/// The fields of a body that has at most so many bytes, where that is not what is usual.
+#[derive(Debug)]
+pub struct FieldsUpTo<const BYTES: usize>(pub Fields);
+
+impl<const BYTES: usize> FromRequest<App> for FieldsUpTo<BYTES> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (media_type, bytes) = read_whole(request, app, BYTES).await?;
         match media_type.as_str() {
-            "" | "application/json" => Self::of_json(&bytes),
-            "application/x-www-form-urlencoded" => Ok(Self::of_form(&bytes)),
+            "" | "application/json" => Ok(Self(Fields::of_json(&bytes)?)),
+            FORM => Ok(Self(Fields::of_form(&bytes))),
             _ => Err(Error::UnsupportedMediaType { sent: media_type, wanted: "application/json" }),
         }
     }
 }
 
+/// A form, whose fields may be repeated.
+#[derive(Debug)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// The value of a field, which must be there once and not be blank.
+    pub fn take_one(self, name: &'static str) -> Result<String> {
+        let mut values = self.0.into_iter().filter(|(field, _)| field == name);
+        match (values.next(), values.next()) {
+            (Some((_, value)), None) if !value.is_empty() => Ok(value),
+            (Some(_), Some(_)) => Err(Error::invalid(name, "Send this field once.")),
+            _ => Err(Error::MissingField { field: name }),
+        }
+    }
+}
+
+impl FromRequest<App> for Form {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (media_type, bytes) = read_whole(request, app, LIMIT).await?;
+        if media_type != FORM {
+            return Err(Error::UnsupportedMediaType { sent: media_type, wanted: FORM });
+        }
+        let pairs = url::form_urlencoded::parse(&bytes);
+        Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
+    }
+}
+
+/// The media type and the whole of a body, if what its sender may do is still so at its end.
+async fn read_whole(request: Request, app: &App, limit: usize) -> Result<(String, Bytes)> {
+    let began = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let bytes = read(body, limit).await?;
+    still_permitted(&mut parts, app, began).await?;
+    let sent = parts.headers.get(header::CONTENT_TYPE);
+    let sent = sent.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Ok((media_type, bytes))
+}
+
 /// The whole of a small body, if it comes in time.
-async fn read(body: Body) -> Result<Bytes> {
-    let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, LIMIT));
+async fn read(body: Body, limit: usize) -> Result<Bytes> {
+    let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, limit));
     let error = match read.await {
         Ok(Ok(bytes)) => return Ok(bytes),
         Ok(Err(error)) => error.into_inner(),
         Err(_) => return Err(Error::TooSlow),
     };
     if error.is::<http_body_util::LengthLimitError>() {
-        return Err(Error::TooLarge { limit: LIMIT as u64 });
+        return Err(Error::TooLarge { limit: limit as u64 });
     }
     Err(Error::Malformed { detail: format!("The body broke off: {error}") })
 }

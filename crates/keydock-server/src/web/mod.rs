@@ -41,9 +41,10 @@ pub(crate) struct Arrival {
     pub(crate) notes: Notes,
 }
 
-/// What is learnt of a request on the way, for those who see its answer.
+/// What is learnt of a request on the way, for those who see its answer. Nothing is kept of a request
+/// that is answered at once, since room for it costs as much as verifying a key.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(Arc<Learnt>);
+pub(crate) struct Notes(Option<Arc<Learnt>>);
 
 #[derive(Debug, Default)]
 struct Learnt {
@@ -52,21 +53,32 @@ struct Learnt {
 }
 
 impl Notes {
+    /// Room for what will be learnt.
+    pub(crate) fn of_a_route() -> Self {
+        Self(Some(Arc::default()))
+    }
+
     /// Adds header fields that the answer gets whatever else happens: how the key stands against its
     /// limits. Only the first call counts.
     pub(crate) fn put(&self, fields: Vec<(HeaderName, HeaderValue)>) {
-        // A proof that is made twice learns the same.
-        _ = self.0.fields.set(fields);
+        if let Some(learnt) = &self.0 {
+            // A proof that is made twice learns the same.
+            _ = learnt.fields.set(fields);
+        }
     }
 
     /// The header fields.
     pub(crate) fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        self.0.fields.get().map(Vec::as_slice).unwrap_or_default()
+        self.0
+            .as_ref()
+            .and_then(|learnt| learnt.fields.get())
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The genuine key that was sent, if one was.
     pub(crate) fn key(&self) -> Option<&Genuine> {
-        self.0.key.get()
+        self.0.as_ref()?.key.get()
     }
 }
 
@@ -91,8 +103,8 @@ impl<'a> Head<'a> {
 
     /// Notes which genuine key was sent.
     pub(crate) fn note_key(self, key: impl FnOnce() -> Genuine) {
-        if let Some(arrival) = self.arrival {
-            _ = arrival.notes.0.key.set(key());
+        if let Some(learnt) = self.arrival.and_then(|arrival| arrival.notes.0.as_ref()) {
+            _ = learnt.key.set(key());
         }
     }
 

@@ -1,5 +1,7 @@
 //! How an [`Error`] looks over HTTP (CONTRACT 9.1, RFC 9457, RFC 6750).
 
+mod dialects;
+
 use std::sync::Arc;
 
 use axum::{
@@ -11,6 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::edge::{Asked, Carried, Surface};
 use crate::{Error, access::Refusal};
+
+/// Holds the stable code of an error where the body of the answer has no place for it.
+const CODE: HeaderName = HeaderName::from_static("x-keydock-error");
 
 /// The media type of RFC 9457, sent to those who ask for it.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -62,7 +67,9 @@ fn describe(error: &Error) -> Description {
             (S::FORBIDDEN, "forbidden", "permission_denied", "Not permitted")
         }
         Error::Csrf { .. } => (S::FORBIDDEN, "csrf", "permission_denied", "Forged request refused"),
-        Error::NotFound { .. } => (S::NOT_FOUND, "not_found", "not_found", "Not found"),
+        Error::NotFound { .. } | Error::NoSuch { .. } => {
+            (S::NOT_FOUND, "not_found", "not_found", "Not found")
+        }
         Error::NoSuchPage => (S::NOT_FOUND, "no_such_page", "not_found", "No such page"),
         Error::Invalid(_) => (S::BAD_REQUEST, "invalid", "invalid", "Invalid request"),
         Error::MissingField { .. } => (S::BAD_REQUEST, "invalid", "required", "Field missing"),
@@ -130,15 +137,7 @@ pub(super) fn write(error: &Error, asked: &Asked, carrier: Response<Body>) -> Re
         let source = source.as_ref() as &dyn std::error::Error;
         tracing::error!(request.id = request_id, error = source, "request failed");
     }
-    let (media_type, mut body) = if asked.wants_problem {
-        (MEDIA_TYPE, problem(error, &description))
-    } else {
-        ("application/json", envelope(error, &description, asked.surface))
-    };
-    body.insert("code".to_owned(), description.code.into());
-    body.insert("request_id".to_owned(), request_id.into());
-    body.insert("docs".to_owned(), docs(description.code).into());
-
+    let (media_type, body) = body(error, &description, asked);
     let (mut parts, _) = carrier.into_parts();
     // The router measured the empty answer.
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -146,12 +145,26 @@ pub(super) fn write(error: &Error, asked: &Asked, carrier: Response<Body>) -> Re
     for (name, value) in headers(error, &description, asked.surface) {
         parts.headers.insert(name, value);
     }
-    let body = if asked.method == Method::HEAD {
-        Body::empty()
-    } else {
-        Body::from(Value::Object(body).to_string())
-    };
+    let body = if asked.method == Method::HEAD { Body::empty() } else { Body::from(body) };
     Response::from_parts(parts, body)
+}
+
+/// The media type of the answer, and the answer, as the client wants it.
+fn body(error: &Error, description: &Description, asked: &Asked) -> (&'static str, String) {
+    let (media_type, mut body) = match asked.surface {
+        _ if asked.wants_problem => (MEDIA_TYPE, problem(error, description)),
+        Surface::Sdk => return dialects::sdk(error, description, asked),
+        Surface::Tokens => ("application/json", dialects::oauth(error, description)),
+        Surface::Platform
+        | Surface::Deployment
+        | Surface::Gateway
+        | Surface::Operations
+        | Surface::Console => ("application/json", envelope(error, description, asked.surface)),
+    };
+    body.insert("code".to_owned(), description.code.into());
+    body.insert("request_id".to_owned(), asked.id.to_str().unwrap_or_default().into());
+    body.insert("docs".to_owned(), docs(description.code).into());
+    (media_type, Value::Object(body).to_string())
 }
 
 fn docs(code: &str) -> String {
@@ -250,6 +263,9 @@ fn headers(
     };
     if let Some(wait) = wait {
         headers.push((header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1))));
+    }
+    if matches!(surface, Surface::Sdk | Surface::Gateway) {
+        headers.push((CODE, HeaderValue::from_static(description.code)));
     }
     let unauthorized = description.status == StatusCode::UNAUTHORIZED;
     if let Error::Refused(refusal) = error
