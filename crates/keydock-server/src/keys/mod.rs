@@ -23,7 +23,7 @@ pub(crate) use self::{
     controls::set,
     rotation::{meter, rotate, secrets_of, settle},
     store::{
-        announce_scoped, hand_over, opens,
+        announce_scoped, hand_over, lock, opens,
         sealed::{Sealed, find_sealed, keep_sealed},
         take_quota,
     },

@@ -22,6 +22,14 @@ use crate::{
     },
 };
 
+/// Puts the changes to the keys of an organization into one order: what is read after it is still so
+/// when it is written.
+pub(crate) async fn lock(tx: &mut Tx, org: OrgNumber) -> Result<()> {
+    let sql = "UPDATE organizations SET key_changes = key_changes + 1 WHERE id = $1";
+    tx.execute(sql, args![org]).await?;
+    Ok(())
+}
+
 pub(super) async fn insert<K: Kind>(
     tx: &mut Tx,
     caller: &Caller,

@@ -204,6 +204,7 @@ pub async fn update(
     id: Id<id::OrgDeploymentKey>,
     changes: Changes,
 ) -> Result<OrgDeploymentKey> {
+    keys::lock(tx, admin.org()).await?;
     let mut key = get(tx, admin, id).await?;
     let mut touched = Vec::new();
     set(&mut key.kind.description, changes.description, "description", &mut touched);
@@ -255,6 +256,7 @@ pub async fn rotate(
     id: Id<id::OrgDeploymentKey>,
     overlap: Overlap,
 ) -> Result<Issued> {
+    keys::lock(tx, admin.org()).await?;
     keys::rotate(tx, admin.caller(), minting, id, overlap).await
 }
 
@@ -265,6 +267,7 @@ pub async fn settle(
     id: Id<id::OrgDeploymentKey>,
     how: Settle,
 ) -> Result<OrgDeploymentKey> {
+    keys::lock(tx, admin.org()).await?;
     keys::settle(tx, admin.caller(), id, how).await
 }
 
@@ -279,6 +282,7 @@ pub async fn meter(
 
 /// Deletes a key, active or not.
 pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::OrgDeploymentKey>) -> Result<()> {
+    keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await
 }
@@ -290,6 +294,7 @@ pub async fn bulk(
     ids: &[Id<id::OrgDeploymentKey>],
     action: BulkAction,
 ) -> Result<usize> {
+    keys::lock(tx, admin.org()).await?;
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         all.push(get(tx, admin, *id).await?);

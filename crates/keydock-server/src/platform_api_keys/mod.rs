@@ -172,6 +172,7 @@ pub async fn update(
     id: Id<id::PlatformApiKey>,
     changes: Changes,
 ) -> Result<PlatformApiKey> {
+    keys::lock(tx, admin.org()).await?;
     let mut key = get(tx, admin, id).await?;
     let mut touched = Vec::new();
     set(&mut key.kind.description, changes.description, "description", &mut touched);
@@ -192,6 +193,7 @@ pub async fn rotate(
     id: Id<id::PlatformApiKey>,
     overlap: Overlap,
 ) -> Result<Issued> {
+    keys::lock(tx, rotator.org()).await?;
     keys::rotate(tx, rotator.caller(), minting, id, overlap).await
 }
 
@@ -202,6 +204,7 @@ pub async fn settle(
     id: Id<id::PlatformApiKey>,
     how: Settle,
 ) -> Result<PlatformApiKey> {
+    keys::lock(tx, admin.org()).await?;
     keys::settle(tx, admin.caller(), id, how).await
 }
 
@@ -217,6 +220,7 @@ pub async fn meter(
 /// Deletes a key and its account. What the account owns goes to the key's creator, or, if they are
 /// not there any more, to the admin.
 pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformApiKey>) -> Result<()> {
+    keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await?;
     close_account(tx, admin, &key).await
@@ -243,6 +247,7 @@ pub async fn bulk(
     ids: &[Id<id::PlatformApiKey>],
     action: BulkAction,
 ) -> Result<usize> {
+    keys::lock(tx, admin.org()).await?;
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
         all.push(get(tx, admin, *id).await?);

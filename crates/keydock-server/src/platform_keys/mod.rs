@@ -118,7 +118,7 @@ async fn generate_as(
     new: NewKey,
 ) -> Result<Issued> {
     let org = caller.org.number;
-    store::lock(tx, org).await?;
+    keys::lock(tx, org).await?;
     let others: Vec<PlatformKey> = keys::list(tx, org, &Filter::default()).await?;
     let is_free = |slot: &Slot| others.iter().all(|key| key.kind.slot != *slot);
     let slot = Slot::ALL.into_iter().find(is_free).ok_or(Error::KeyLimit)?;
@@ -166,7 +166,7 @@ pub async fn refresh(
     id: Id<id::PlatformKey>,
     overlap: Overlap,
 ) -> Result<Issued> {
-    store::lock(tx, admin.org()).await?;
+    keys::lock(tx, admin.org()).await?;
     keys::rotate(tx, admin.caller(), minting, id, overlap).await
 }
 
@@ -177,7 +177,7 @@ pub async fn settle(
     id: Id<id::PlatformKey>,
     how: Settle,
 ) -> Result<PlatformKey> {
-    store::lock(tx, admin.org()).await?;
+    keys::lock(tx, admin.org()).await?;
     keys::settle(tx, admin.caller(), id, how).await
 }
 
@@ -189,7 +189,7 @@ pub async fn meter(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Resul
 /// Switches a key on, and the other one off in the same transaction. Doing it twice is the same as
 /// once.
 pub async fn activate(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<()> {
-    store::lock(tx, admin.org()).await?;
+    keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     if key.is_active {
         return Ok(());
@@ -200,7 +200,7 @@ pub async fn activate(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Re
 
 /// Switches a key off. Doing it twice is the same as once.
 pub async fn deactivate(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<()> {
-    store::lock(tx, admin.org()).await?;
+    keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     if !key.is_active {
         return Ok(());
@@ -237,14 +237,14 @@ async fn set_active(
 
 /// Deletes a key, active or not. Nothing takes its place.
 pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Result<()> {
-    store::lock(tx, admin.org()).await?;
+    keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await
 }
 
 /// Puts the changes to the keys of an organization into one order, for somebody who gives one up.
 pub(crate) async fn lock_for(tx: &mut Tx, possession: &Possession) -> Result<()> {
-    store::lock(tx, possession.org()).await
+    keys::lock(tx, possession.org()).await
 }
 
 /// Whether `secret` is the current secret of a key; for somebody who found one and wonders.
