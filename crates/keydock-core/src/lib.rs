@@ -8,6 +8,7 @@ pub mod id;
 pub mod limits;
 pub mod organizations;
 pub mod role;
+pub mod scan;
 pub mod secret;
 pub mod text;
 pub mod time;

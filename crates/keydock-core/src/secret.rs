@@ -28,7 +28,7 @@ impl KeyKind {
         [Self::Platform, Self::PlatformApi, Self::Deployment, Self::OrgDeployment];
 
     /// Written in front of a prefixed secret. Never change a released one: it would kill its keys.
-    const fn prefix(self) -> &'static str {
+    pub const fn prefix(self) -> &'static str {
         match self {
             Self::Platform => "kdp_",
             Self::PlatformApi => "kda_",
@@ -108,6 +108,9 @@ pub struct SecretKey {
 pub struct Malformed;
 
 impl SecretKey {
+    /// How long a prefixed secret is.
+    pub const PREFIXED_LEN: usize = PREFIXED_LEN;
+
     /// Generates a secret from the given random numbers, which must come from the system's source.
     pub fn generate(kind: KeyKind, form: SecretForm, rng: &mut impl CryptoRng) -> Self {
         match form {
