@@ -23,8 +23,8 @@ use crate::{
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
-    jobs, members, org_deployment_keys, organizations, platform_api_keys, platform_keys, refusals,
-    sessions,
+    jobs, leaked_keys, members, org_deployment_keys, organizations, platform_api_keys,
+    platform_keys, refusals, sessions,
     telemetry::Metrics,
     users, web, workflows,
 };
@@ -204,6 +204,7 @@ impl App {
             .merge(org_deployment_keys::api::routes())
             .merge(executions::api::routes())
             .merge(refusals::api::routes())
+            .merge(leaked_keys::api::routes())
             .merge(web::health::routes())
     }
 

@@ -12,6 +12,8 @@ use keydock_core::{organizations::OrgName, secret::SecretForm};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::access::leaks::OnLeak;
+
 /// The settings of a server, checked.
 #[derive(Clone)]
 pub struct Config {
@@ -45,6 +47,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Unknown keys that an address may send in a minute before it is told to wait.
     pub guesses: NonZeroU32,
+    /// What is done about a key that somebody found and reported.
+    pub leaked_keys: OnLeak,
     public_url: Option<String>,
     trusted_proxies: Vec<IpNet>,
 }
@@ -89,6 +93,7 @@ pub struct Settings {
     pub result_age_hours: Option<u64>,
     pub workers: Option<NonZeroUsize>,
     pub guesses_per_minute: Option<NonZeroU32>,
+    pub leaked_keys: Option<String>,
 }
 
 /// Why the settings cannot be used; names the setting and the remedy.
@@ -138,6 +143,7 @@ impl Settings {
             result_age_hours: self.result_age_hours.or(weaker.result_age_hours),
             workers: self.workers.or(weaker.workers),
             guesses_per_minute: self.guesses_per_minute.or(weaker.guesses_per_minute),
+            leaked_keys: self.leaked_keys.or(weaker.leaked_keys),
         }
     }
 
@@ -175,6 +181,7 @@ impl Settings {
             ),
             workers: self.workers.unwrap_or_else(default_workers),
             guesses: self.guesses_per_minute.unwrap_or(NonZeroU32::new(100).expect("not zero")),
+            leaked_keys: self.on_leak()?,
             public_url,
             trusted_proxies: check_proxies(self.trusted_proxies.unwrap_or_default())?,
             data,
@@ -192,6 +199,14 @@ impl Settings {
             }
             (Some(_), None) => Err(invalid("admin_password", "admin_user is set, so set this too")),
             (None, Some(_)) => Err(invalid("admin_user", "admin_password is set, so set this too")),
+        }
+    }
+
+    fn on_leak(&self) -> Result<OnLeak, InvalidSetting> {
+        match self.leaked_keys.as_deref() {
+            None | Some("disable") => Ok(OnLeak::Disable),
+            Some("warn") => Ok(OnLeak::Warn),
+            Some(_) => Err(invalid("leaked_keys", "write \"disable\" or \"warn\"")),
         }
     }
 
@@ -317,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&str, &str); 8] = [
+        let cases: [(&str, &str); 9] = [
             ("listen = \"8080\"", "listen"),
             ("database = \"mysql://x\"", "database"),
             ("public_url = \"example.com\"", "public_url"),
@@ -325,6 +340,7 @@ mod tests {
             ("first_org = \"whoami\"", "first_org"),
             ("admin_user = \"root\"", "admin_password"),
             ("secret_form = \"short\"", "secret_form"),
+            ("leaked_keys = \"keep\"", "leaked_keys"),
             ("lisen = \"127.0.0.1:1\"", "keydock.toml"),
         ];
         for (text, setting) in cases {

@@ -10,6 +10,7 @@ pub mod audit_log;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod executions;
+pub mod leaked_keys;
 pub mod members;
 pub mod org_deployment_keys;
 pub mod organizations;

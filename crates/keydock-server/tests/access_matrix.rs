@@ -56,6 +56,11 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
             "/api/v1/login".to_owned(),
             Some(json!({"username": "nobody", "password": "wrong"})),
         ),
+        (
+            post.clone(),
+            "/api/v1/report-leaked-key".to_owned(),
+            Some(json!({"key": "00000000-0000-4000-8000-000000000000"})),
+        ),
         (get.clone(), "/api/v1/logout".to_owned(), None),
         (post.clone(), "/api/v1/logout".to_owned(), Some(json!({}))),
         (get.clone(), "/api/v1/session".to_owned(), None),

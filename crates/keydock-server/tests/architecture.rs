@@ -34,6 +34,7 @@ const FEATURES: &[&str] = &[
     "platform_api_keys",
     "executions",
     "refusals",
+    "leaked_keys",
 ];
 
 #[test]

@@ -7,6 +7,7 @@ pub mod deployments;
 pub mod errors;
 pub mod executions;
 pub mod keys;
+pub mod leaked_keys;
 pub mod members;
 pub mod org_deployment_keys;
 pub mod organizations;

@@ -64,6 +64,8 @@ pub enum Actor {
         /// What people call it.
         name: Arc<str>,
     },
+    /// Somebody of whom nothing is known, as whoever finds a key and reports it.
+    Anonymous,
     /// The server itself, when it starts or works through its queue.
     Server,
 }

@@ -20,6 +20,7 @@ pub mod changes;
 mod charge;
 pub mod guard;
 pub mod keyring;
+pub mod leaks;
 mod once;
 pub mod passwords;
 mod refusal;

@@ -6,6 +6,8 @@
 pub mod api;
 mod store;
 
+use std::time::Duration;
+
 use keydock_core::{
     id::{self, Id, OrgNumber},
     secret::KeyKind,
@@ -16,8 +18,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, Result,
-    access::{Actor, Admin, Caller, Person, Visitor},
+    access::{Actor, Admin, Caller, Person, Visitor, leaks::Effect},
 };
+
+/// How often it is said that a key was reported which did not have to be stopped.
+const SAY_AGAIN: Duration = Duration::from_hours(24);
 
 /// What can happen. The words are those of the OWASP Logging Vocabulary where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +83,7 @@ pub enum KeyVerb {
     RotationUndone,
     RotationFinished,
     Deleted,
+    ReportedLeaked,
 }
 
 impl KeyVerb {
@@ -92,6 +98,7 @@ impl KeyVerb {
             (KeyKind::Platform, Self::RotationUndone) => "platform_key_refresh_undone",
             (KeyKind::Platform, Self::RotationFinished) => "platform_key_refresh_finished",
             (KeyKind::Platform, Self::Deleted) => "platform_key_deleted",
+            (KeyKind::Platform, Self::ReportedLeaked) => "platform_key_reported_leaked",
             (KeyKind::PlatformApi, Self::Created) => "platform_api_key_created",
             (KeyKind::PlatformApi, Self::Changed) => "platform_api_key_changed",
             (KeyKind::PlatformApi, Self::Activated) => "platform_api_key_activated",
@@ -100,6 +107,7 @@ impl KeyVerb {
             (KeyKind::PlatformApi, Self::RotationUndone) => "platform_api_key_rotation_undone",
             (KeyKind::PlatformApi, Self::RotationFinished) => "platform_api_key_rotation_finished",
             (KeyKind::PlatformApi, Self::Deleted) => "platform_api_key_deleted",
+            (KeyKind::PlatformApi, Self::ReportedLeaked) => "platform_api_key_reported_leaked",
             (KeyKind::Deployment, Self::Created) => "deployment_key_created",
             (KeyKind::Deployment, Self::Changed) => "deployment_key_changed",
             (KeyKind::Deployment, Self::Activated) => "deployment_key_activated",
@@ -108,6 +116,7 @@ impl KeyVerb {
             (KeyKind::Deployment, Self::RotationUndone) => "deployment_key_rotation_undone",
             (KeyKind::Deployment, Self::RotationFinished) => "deployment_key_rotation_finished",
             (KeyKind::Deployment, Self::Deleted) => "deployment_key_deleted",
+            (KeyKind::Deployment, Self::ReportedLeaked) => "deployment_key_reported_leaked",
             (KeyKind::OrgDeployment, Self::Created) => "org_deployment_key_created",
             (KeyKind::OrgDeployment, Self::Changed) => "org_deployment_key_changed",
             (KeyKind::OrgDeployment, Self::Activated) => "org_deployment_key_activated",
@@ -118,6 +127,7 @@ impl KeyVerb {
                 "org_deployment_key_rotation_finished"
             }
             (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
+            (KeyKind::OrgDeployment, Self::ReportedLeaked) => "org_deployment_key_reported_leaked",
         }
     }
 }
@@ -185,6 +195,23 @@ pub async fn record(
     store::insert(tx, event).await
 }
 
+/// Writes down that somebody found a key. That nothing came of it is said once a day, however often
+/// it is reported.
+pub async fn record_leak(
+    tx: &mut Tx,
+    finder: &Caller,
+    action: Action,
+    subject: Subject<'_>,
+    effect: Effect,
+    detail: Value,
+) -> Result<()> {
+    let is_news = matches!(effect, Effect::Disabled | Effect::OverlapEnded);
+    if is_news || !happened_within(tx, finder.org.number, action, &subject, SAY_AGAIN).await? {
+        record(tx, finder, action, subject, detail).await?;
+    }
+    Ok(())
+}
+
 /// Writes down what a person does outside any organization.
 pub async fn record_personal(
     tx: &mut Tx,
@@ -230,6 +257,17 @@ fn members(detail: Value) -> Result<Map<String, Value>> {
         Value::Object(members) => Ok(members),
         _ => Err(Error::internal("the detail of an event is an object")),
     }
+}
+
+async fn happened_within(
+    tx: &mut Tx,
+    org: OrgNumber,
+    action: Action,
+    subject: &Subject<'_>,
+    period: Duration,
+) -> Result<bool> {
+    let since = tx.now().before(period);
+    store::happened_since(tx, org, action.as_str(), &subject.id, since).await
 }
 
 /// Events of the admin's organization, newest first; of one thing if `subject` names it.

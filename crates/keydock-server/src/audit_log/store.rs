@@ -1,6 +1,6 @@
 //! The `audit_events` table. Rows are only ever added.
 
-use keydock_core::id::OrgNumber;
+use keydock_core::{id::OrgNumber, time::Timestamp};
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ pub(super) async fn insert(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
         Actor::OrgDeploymentKey { id, name } => {
             ("org_deployment_key", id.to_string(), name.to_string())
         }
+        Actor::Anonymous => ("anonymous", String::new(), String::new()),
         Actor::Server => ("server", String::new(), String::new()),
     };
     let values = args![
@@ -40,6 +41,19 @@ pub(super) async fn insert(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
     ];
     tx.execute(sql, values).await?;
     Ok(())
+}
+
+pub(super) async fn happened_since(
+    tx: &mut Tx,
+    org: OrgNumber,
+    action: &str,
+    subject_id: &str,
+    since: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM audit_events
+               WHERE org_id = $1 AND subject_id = $2 AND action = $3 AND at > $4";
+    let count: i64 = tx.fetch_one(sql, args![org, subject_id, action, since]).await?;
+    Ok(count > 0)
 }
 
 pub(super) async fn list(

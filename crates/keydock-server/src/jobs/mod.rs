@@ -6,6 +6,8 @@
 mod upkeep;
 mod worker;
 
+use std::net::IpAddr;
+
 use keydock_core::id::{self, Id, OrgNumber};
 use keydock_storage::{
     db::Tx,
@@ -16,14 +18,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::worker::work;
-use crate::{App, Error, Result, executions};
+use crate::{App, Error, Result, executions, leaked_keys};
 
 /// Announced by every transaction after which there may be something to do.
 pub const TOPIC: &str = queue::TOPIC;
 
 /// Everything that can be queued. Old workers read jobs of new servers, so a variant is never renamed
 /// and a field is only added with a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
     /// Run an execution to its end.
@@ -33,15 +35,25 @@ pub enum Job {
         /// The execution.
         execution: Id<id::Execution>,
     },
+    /// Stop a key that somebody found, if there is one.
+    StopLeakedKey {
+        /// The digest of what was reported.
+        digest: String,
+        /// The request that reported it.
+        request_id: String,
+        /// Where that came from.
+        ip: Option<IpAddr>,
+    },
 }
 
 impl Job {
     /// The kinds that this program knows; others wait for a program that knows them.
-    const KINDS: &[&str] = &["run_execution"];
+    const KINDS: &[&str] = &["run_execution", "stop_leaked_key"];
 
-    const fn kind(self) -> &'static str {
+    const fn kind(&self) -> &'static str {
         match self {
             Self::RunExecution { .. } => Self::KINDS[0],
+            Self::StopLeakedKey { .. } => Self::KINDS[1],
         }
     }
 
@@ -55,13 +67,23 @@ impl Job {
             Self::RunExecution { org, execution } => {
                 executions::run(app, org, execution, is_last).await
             }
+            Self::StopLeakedKey { digest, request_id, ip } => {
+                let digest = digest.parse().map_err(Error::internal)?;
+                let report = leaked_keys::Report { digest, request_id, ip };
+                let on_leak = app.config().leaked_keys;
+                app.write(async |tx| leaked_keys::stop(tx, &report, on_leak).await).await
+            }
         }
     }
 
     /// Ends what could not be done, in the transaction that gives up the job.
-    async fn give_up(self, tx: &mut Tx) -> Result<()> {
+    async fn give_up(&self, tx: &mut Tx) -> Result<()> {
         match self {
-            Self::RunExecution { org, execution } => executions::give_up(tx, org, execution).await,
+            Self::RunExecution { org, execution } => {
+                executions::give_up(tx, *org, *execution).await
+            }
+            // The error of the job says what is to be mended; it can be taken up again.
+            Self::StopLeakedKey { .. } => Ok(()),
         }
     }
 
@@ -72,6 +94,7 @@ impl Job {
                 app.completions().announce(execution);
                 executions::clear_away(app, org, execution).await
             }
+            Self::StopLeakedKey { .. } => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod controls;
+mod leaked;
 mod rotation;
 mod store;
 
@@ -21,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     controls::set,
+    leaked::stop_leaked,
     rotation::{meter, rotate, secrets_of, settle},
     store::{
         announce_scoped, hand_over, opens,

@@ -12,7 +12,7 @@ use keydock_core::{
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{Controls, Filter, Key, Kind, NewKey};
+use super::{Controls, Filter, Key, Kind, NewKey, leaked::Exposed};
 use crate::{
     Result,
     access::{
@@ -243,6 +243,33 @@ pub(super) async fn delete<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<
     Ok(())
 }
 
+/// What is known of a key one of whose secrets leaked.
+pub(super) async fn exposed(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::AnyKey>,
+) -> Result<Option<Exposed>> {
+    let sql = "SELECT COALESCE(name, description) AS name, digest, previous_digest, last_four,
+                      previous_last_four, is_active, previous_until
+               FROM keys WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
+/// Switches a key off, whatever its kind.
+pub(super) async fn switch_off(tx: &mut Tx, org: OrgNumber, id: Id<id::AnyKey>) -> Result<()> {
+    let sql = "UPDATE keys SET is_active = FALSE, modified_at = $3 WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id, tx.now()]).await?;
+    Ok(())
+}
+
+/// The secret before the last one ends now.
+pub(super) async fn end_overlap(tx: &mut Tx, org: OrgNumber, id: Id<id::AnyKey>) -> Result<()> {
+    let sql = "UPDATE keys SET previous_until = $3, overlap_seconds = NULL, modified_at = $3
+               WHERE org_id = $1 AND id = $2";
+    tx.execute(sql, args![org, id, tx.now()]).await?;
+    Ok(())
+}
+
 /// Announces that what the keys whose scope names a deployment open changes with this transaction.
 pub(crate) async fn announce_scoped(
     tx: &mut Tx,
@@ -350,6 +377,19 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
             deployments: Box::default(),
         })),
     })
+}
+
+impl FromRow for Exposed {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self {
+            digests: Digests::from_row(row)?,
+            name: row.text("name")?,
+            last_four: row.text("last_four")?,
+            previous_last_four: row.text_opt("previous_last_four")?,
+            is_active: row.bool("is_active")?,
+            previous_until: row.time_opt("previous_until")?,
+        })
+    }
 }
 
 impl<K: Kind> FromRow for Key<K> {

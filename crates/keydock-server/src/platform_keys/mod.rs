@@ -9,7 +9,7 @@ pub mod api;
 mod store;
 
 use keydock_core::{
-    id::{self, Id},
+    id::{self, Id, OrgNumber},
     secret::{KeyKind, Pepper, SecretKey},
     text::KeyName,
 };
@@ -240,6 +240,12 @@ pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformKey>) -> Resu
     store::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await
+}
+
+/// Puts what is done to the keys of an organization into one order with everything else, until the
+/// transaction ends.
+pub(crate) async fn lock(tx: &mut Tx, org: OrgNumber) -> Result<()> {
+    store::lock(tx, org).await
 }
 
 /// Whether `secret` is the current secret of a key; for somebody who found one and wonders.

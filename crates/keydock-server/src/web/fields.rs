@@ -201,7 +201,7 @@ impl FromRequest<App> for Fields {
 }
 
 /// The whole of a small body, if it comes in time.
-async fn read(body: Body) -> Result<Bytes> {
+pub(crate) async fn read(body: Body) -> Result<Bytes> {
     let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, LIMIT));
     let error = match read.await {
         Ok(Ok(bytes)) => return Ok(bytes),
