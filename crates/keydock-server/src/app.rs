@@ -23,8 +23,9 @@ use crate::{
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
-    jobs, leaked_keys, members, org_deployment_keys, organizations, platform_api_keys,
-    platform_keys, refusals, sessions,
+    jobs, leaked_keys, members, org_deployment_keys, organizations,
+    outbound::Outbound,
+    platform_api_keys, platform_keys, refusals, sessions,
     telemetry::Metrics,
     users, web, workflows,
 };
@@ -46,6 +47,7 @@ struct Inner {
     refusals: refusals::Waiting,
     sandbox: Sandbox,
     completions: Completions,
+    outbound: Outbound,
     work: tokio::sync::Notify,
     metrics: Arc<Metrics>,
 }
@@ -74,6 +76,7 @@ impl App {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
             refusals: refusals::Waiting::default(),
+            outbound: Outbound::new(&config.outbound_allow),
             config,
             db,
             blobs,
@@ -145,6 +148,11 @@ impl App {
     /// Who waits for which run.
     pub fn completions(&self) -> &Completions {
         &self.0.completions
+    }
+
+    /// Calls addresses that users name.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
     }
 
     /// Wakes the workers.

@@ -49,6 +49,8 @@ pub struct Config {
     pub guesses: NonZeroU32,
     /// What is done about a key that somebody found and reported.
     pub leaked_keys: OnLeak,
+    /// Addresses inside that may be called all the same, and over `http` and at any port.
+    pub outbound_allow: Vec<IpNet>,
     public_url: Option<String>,
     trusted_proxies: Vec<IpNet>,
 }
@@ -94,6 +96,7 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     pub guesses_per_minute: Option<NonZeroU32>,
     pub leaked_keys: Option<String>,
+    pub outbound_allow: Option<Vec<String>>,
 }
 
 /// Why the settings cannot be used; names the setting and the remedy.
@@ -144,6 +147,7 @@ impl Settings {
             workers: self.workers.or(weaker.workers),
             guesses_per_minute: self.guesses_per_minute.or(weaker.guesses_per_minute),
             leaked_keys: self.leaked_keys.or(weaker.leaked_keys),
+            outbound_allow: self.outbound_allow.or(weaker.outbound_allow),
         }
     }
 
@@ -183,7 +187,8 @@ impl Settings {
             guesses: self.guesses_per_minute.unwrap_or(NonZeroU32::new(100).expect("not zero")),
             leaked_keys: self.on_leak()?,
             public_url,
-            trusted_proxies: check_proxies(self.trusted_proxies.unwrap_or_default())?,
+            outbound_allow: check_nets("outbound_allow", self.outbound_allow)?,
+            trusted_proxies: check_nets("trusted_proxies", self.trusted_proxies)?,
             data,
         })
     }
@@ -252,17 +257,20 @@ fn check_database(text: String) -> Result<String, InvalidSetting> {
     Err(invalid("database", "write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))
 }
 
-fn check_proxies(texts: Vec<String>) -> Result<Vec<IpNet>, InvalidSetting> {
+fn check_nets(
+    setting: &'static str,
+    texts: Option<Vec<String>>,
+) -> Result<Vec<IpNet>, InvalidSetting> {
     let parse = |text: String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         net.map_err(|_| {
             invalid(
-                "trusted_proxies",
+                setting,
                 format!("\"{text}\" is neither an address nor a range such as 10.0.0.0/8"),
             )
         })
     };
-    texts.into_iter().map(parse).collect()
+    texts.unwrap_or_default().into_iter().map(parse).collect()
 }
 
 /// Not more, since both may hold passwords: of the administrator, of the database.
@@ -332,11 +340,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&str, &str); 9] = [
+        let cases: [(&str, &str); 10] = [
             ("listen = \"8080\"", "listen"),
             ("database = \"mysql://x\"", "database"),
             ("public_url = \"example.com\"", "public_url"),
             ("trusted_proxies = [\"ten\"]", "trusted_proxies"),
+            ("outbound_allow = [\"10.0.0\"]", "outbound_allow"),
             ("first_org = \"whoami\"", "first_org"),
             ("admin_user = \"root\"", "admin_password"),
             ("secret_form = \"short\"", "secret_form"),

@@ -24,6 +24,7 @@ pub mod workflows;
 pub mod console;
 pub mod jobs;
 pub mod keys;
+pub mod outbound;
 pub mod telemetry;
 pub mod web;
 
