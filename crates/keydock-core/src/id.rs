@@ -54,6 +54,12 @@ kinds! {
     Job,
     /// Kind of [`Id`]: an entry of the audit log.
     AuditEvent,
+    /// Kind of [`Id`]: somewhere to tell what happens.
+    Webhook,
+    /// Kind of [`Id`]: something that webhooks tell of.
+    WebhookEvent,
+    /// Kind of [`Id`]: one message for one webhook.
+    WebhookDelivery,
     /// Kind of [`Id`]: a sign-in of a person.
     Session,
 }

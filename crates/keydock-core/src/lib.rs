@@ -10,6 +10,7 @@ pub mod organizations;
 pub mod role;
 pub mod scan;
 pub mod secret;
+pub mod signatures;
 pub mod text;
 pub mod time;
 pub mod workflows;

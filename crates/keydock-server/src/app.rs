@@ -27,7 +27,7 @@ use crate::{
     outbound::Outbound,
     platform_api_keys, platform_keys, refusals, sessions,
     telemetry::Metrics,
-    users, web, workflows,
+    users, web, webhooks, workflows,
 };
 
 /// What every handler can reach.
@@ -172,6 +172,7 @@ impl App {
             .db()
             .write(async |tx| {
                 let value = work(tx).await?;
+                webhooks::write_down(tx).await?;
                 changes::write_down(tx).await?;
                 Ok::<_, Error>(value)
             })
@@ -213,6 +214,7 @@ impl App {
             .merge(executions::api::routes())
             .merge(refusals::api::routes())
             .merge(leaked_keys::api::routes())
+            .merge(webhooks::api::routes())
             .merge(web::health::routes())
     }
 

@@ -19,6 +19,7 @@ pub mod platform_keys;
 pub mod refusals;
 pub mod sessions;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;
 
 pub mod console;

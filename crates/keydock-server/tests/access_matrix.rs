@@ -150,6 +150,23 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         ),
         (post.clone(), tenant("global-api-deployment/keys/{org_key}/rotate/"), Some(json!({}))),
         (get.clone(), tenant("global-api-deployment/deployments/"), None),
+        (get.clone(), tenant("webhooks/"), None),
+        (
+            post.clone(),
+            tenant("webhooks/"),
+            Some(json!({"url": "https://hooks.example.com/{unique}", "is_enabled": false})),
+        ),
+        (get.clone(), tenant("webhooks/{webhook}/"), None),
+        (patch.clone(), tenant("webhooks/{webhook}/"), Some(json!({"description": "changed"}))),
+        (delete.clone(), tenant("webhooks/{webhook}/"), None),
+        (post.clone(), tenant("webhooks/{webhook}/rotate/"), Some(json!({}))),
+        (post.clone(), tenant("webhooks/{webhook}/ping/"), Some(json!({}))),
+        (get.clone(), tenant("webhooks/{webhook}/deliveries/"), None),
+        (
+            post.clone(),
+            tenant("webhooks/{webhook}/deliveries/{webhook}/redeliver/"),
+            Some(json!({})),
+        ),
         (get.clone(), tenant("workflow/"), None),
         (post.clone(), tenant("workflow/"), Some(new_workflow.clone())),
         (post.clone(), tenant("workflow/validate/"), Some(json!({"definition": DEFINITION}))),
@@ -453,6 +470,12 @@ impl World {
         let mut new = new;
         new["allow_all_deployments"] = true.into();
         let (org_key, _) = self.make_key("global-api-deployment/keys/", new).await;
+        let webhook = if wanted.contains("{webhook}") {
+            let body = json!({"url": "https://hooks.example.com/", "event_types": ["*"]});
+            text(&make("webhooks/", body).await, "id")
+        } else {
+            String::new()
+        };
         let (idle, idle_secret) = self.idle_key().await;
         Things(vec![
             ("{org}", harness::ORG.to_owned()),
@@ -466,6 +489,7 @@ impl World {
             ("{deployment_key}", text(&key, "id")),
             ("{api_key}", api_key),
             ("{org_key}", org_key),
+            ("{webhook}", webhook),
             ("{idle_key}", idle),
             ("{idle_secret}", idle_secret),
             ("{target_email}", target),

@@ -35,6 +35,7 @@ const FEATURES: &[&str] = &[
     "executions",
     "refusals",
     "leaked_keys",
+    "webhooks",
 ];
 
 #[test]
@@ -122,6 +123,7 @@ fn statements_name_the_organization() {
         ("sessions/store.rs", "DELETE FROM sessions WHERE"),
         // Upkeep: what is over for long enough, of everybody.
         ("executions/store.rs", "WHERE finished_at < $"),
+        ("webhooks/store.rs", "WHERE created_at < $1"),
         ("executions/store.rs", "WHERE forgotten_at = $1"),
     ];
     const TABLES: &[&str] = &[
@@ -142,6 +144,8 @@ fn statements_name_the_organization() {
         "file_executions",
         "audit_events",
         "sessions",
+        "webhooks",
+        "webhook_deliveries",
     ];
     let mut strays = Vec::new();
     for (file, text) in sources() {

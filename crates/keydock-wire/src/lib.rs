@@ -16,4 +16,5 @@ pub mod platform_keys;
 pub mod refusals;
 pub mod sessions;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;

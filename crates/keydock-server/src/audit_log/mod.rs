@@ -14,6 +14,7 @@ use keydock_core::{
     time::Timestamp,
 };
 use keydock_storage::db::Tx;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -43,6 +44,12 @@ pub enum Action {
     DeploymentCreated,
     DeploymentChanged,
     DeploymentDeleted,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookRotated,
+    WebhookDisabled,
+    WebhookRedelivered,
+    WebhookDeleted,
     ExecutionAccepted,
     ExecutionRead,
 }
@@ -65,6 +72,12 @@ impl Action {
             Self::DeploymentCreated => "deployment_created",
             Self::DeploymentChanged => "deployment_changed",
             Self::DeploymentDeleted => "deployment_deleted",
+            Self::WebhookCreated => "webhook_created",
+            Self::WebhookChanged => "webhook_changed",
+            Self::WebhookRotated => "webhook_rotated",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::WebhookRedelivered => "webhook_redelivered",
+            Self::WebhookDeleted => "webhook_deleted",
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
         }
@@ -87,6 +100,17 @@ pub enum KeyVerb {
 }
 
 impl KeyVerb {
+    /// Everything that can happen to a key.
+    pub const ALL: [Self; 7] = [
+        Self::Created,
+        Self::Changed,
+        Self::Activated,
+        Self::Deactivated,
+        Self::Rotated,
+        Self::Deleted,
+        Self::ReportedLeaked,
+    ];
+
     /// The word in the log. The two platform keys are generated and refreshed, as their pages say.
     const fn of(self, kind: KeyKind) -> &'static str {
         match (kind, self) {
@@ -158,6 +182,45 @@ impl Subject<'_> {
     }
 }
 
+/// Announced by every transaction in which something happened to a key, with what it was.
+pub const TOPIC: &str = "audit_log";
+
+/// What happened to a key, for those who want to hear of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in an event")]
+pub struct Happened {
+    pub org: OrgNumber,
+    pub org_name: String,
+    pub org_title: String,
+    pub action: String,
+    pub actor_kind: String,
+    pub actor_id: String,
+    pub actor_name: String,
+    pub subject_kind: String,
+    pub subject_id: String,
+    pub detail: Map<String, Value>,
+    pub ip: String,
+}
+
+impl Happened {
+    fn of(caller: &Caller, event: &NewEvent<'_>) -> Self {
+        let (actor_kind, actor_id, actor_name) = store::words(event.actor);
+        Self {
+            org: caller.org.number,
+            org_name: caller.org.name.to_string(),
+            org_title: caller.org.title.to_string(),
+            action: event.action.as_str().to_owned(),
+            actor_kind: actor_kind.to_owned(),
+            actor_id,
+            actor_name,
+            subject_kind: event.subject.kind.to_owned(),
+            subject_id: event.subject.id.to_string(),
+            detail: event.detail.clone(),
+            ip: event.ip.clone(),
+        }
+    }
+}
+
 /// An event as it is read.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each column says it")]
@@ -192,6 +255,10 @@ pub async fn record(
         request_id: &caller.request_id,
         ip: caller.ip.map(|ip| ip.to_string()).unwrap_or_default(),
     };
+    if matches!(action, Action::Key(..)) {
+        let happened = serde_json::to_string(&Happened::of(caller, &event));
+        tx.announce_about(TOPIC, happened.map_err(Error::internal)?);
+    }
     store::insert(tx, event).await
 }
 

@@ -12,19 +12,7 @@ pub(super) async fn insert(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
                                          subject_kind, subject_id, detail, request_id, ip)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let id: keydock_core::id::Id<keydock_core::id::AuditEvent> = tx.new_id();
-    let (kind, actor, name) = match event.actor {
-        Actor::Person { user, email } => ("user", user.to_string(), email.clone()),
-        Actor::PlatformKey { id, name } => ("platform_key", id.to_string(), name.to_string()),
-        Actor::PlatformApiKey { id, name, .. } => {
-            ("platform_api_key", id.to_string(), name.to_string())
-        }
-        Actor::DeploymentKey { id } => ("deployment_key", id.to_string(), String::new()),
-        Actor::OrgDeploymentKey { id, name } => {
-            ("org_deployment_key", id.to_string(), name.to_string())
-        }
-        Actor::Anonymous => ("anonymous", String::new(), String::new()),
-        Actor::Server => ("server", String::new(), String::new()),
-    };
+    let (kind, actor, name) = words(event.actor);
     let values = args![
         id,
         event.org,
@@ -41,6 +29,23 @@ pub(super) async fn insert(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
     ];
     tx.execute(sql, values).await?;
     Ok(())
+}
+
+/// Somebody, as the log has them: their kind, their identifier and their name.
+pub(super) fn words(actor: &Actor) -> (&'static str, String, String) {
+    match actor {
+        Actor::Person { user, email } => ("user", user.to_string(), email.clone()),
+        Actor::PlatformKey { id, name } => ("platform_key", id.to_string(), name.to_string()),
+        Actor::PlatformApiKey { id, name, .. } => {
+            ("platform_api_key", id.to_string(), name.to_string())
+        }
+        Actor::DeploymentKey { id } => ("deployment_key", id.to_string(), String::new()),
+        Actor::OrgDeploymentKey { id, name } => {
+            ("org_deployment_key", id.to_string(), name.to_string())
+        }
+        Actor::Anonymous => ("anonymous", String::new(), String::new()),
+        Actor::Server => ("server", String::new(), String::new()),
+    }
 }
 
 pub(super) async fn happened_since(

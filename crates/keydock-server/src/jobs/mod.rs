@@ -8,7 +8,10 @@ mod worker;
 
 use std::net::IpAddr;
 
-use keydock_core::id::{self, Id, OrgNumber};
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    time::Timestamp,
+};
 use keydock_storage::{
     db::Tx,
     queue::{self, Schedule},
@@ -17,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::worker::work;
-use crate::{App, Error, Result, executions, leaked_keys};
+pub use self::worker::{Line, work};
+use crate::{App, Error, Result, executions, leaked_keys, webhooks};
 
 /// Announced by every transaction after which there may be something to do.
 pub const TOPIC: &str = queue::TOPIC;
@@ -44,16 +47,29 @@ pub enum Job {
         /// Where that came from.
         ip: Option<IpAddr>,
     },
+    /// Make one attempt to bring a message to a webhook.
+    DeliverWebhook {
+        /// Its organization.
+        org: OrgNumber,
+        /// The message.
+        delivery: Id<id::WebhookDelivery>,
+        /// How many attempts came before this one.
+        attempts: i64,
+    },
 }
 
 impl Job {
-    /// The kinds that this program knows; others wait for a program that knows them.
-    const KINDS: &[&str] = &["run_execution", "stop_leaked_key"];
+    /// The kinds that this program knows and does by itself; others wait for a program that knows
+    /// them.
+    const LOCAL: &[&str] = &["run_execution", "stop_leaked_key"];
+    /// Those that wait for somebody outside, and must not keep the others waiting.
+    const OUTBOUND: &[&str] = &["deliver_webhook"];
 
     const fn kind(&self) -> &'static str {
         match self {
-            Self::RunExecution { .. } => Self::KINDS[0],
-            Self::StopLeakedKey { .. } => Self::KINDS[1],
+            Self::RunExecution { .. } => Self::LOCAL[0],
+            Self::StopLeakedKey { .. } => Self::LOCAL[1],
+            Self::DeliverWebhook { .. } => Self::OUTBOUND[0],
         }
     }
 
@@ -73,6 +89,9 @@ impl Job {
                 let on_leak = app.config().leaked_keys;
                 app.write(async |tx| leaked_keys::stop(tx, &report, on_leak).await).await
             }
+            Self::DeliverWebhook { org, delivery, attempts } => {
+                webhooks::deliver(app, org, delivery, attempts).await
+            }
         }
     }
 
@@ -84,6 +103,9 @@ impl Job {
             }
             // The error of the job says what is to be mended; it can be taken up again.
             Self::StopLeakedKey { .. } => Ok(()),
+            Self::DeliverWebhook { org, delivery, .. } => {
+                webhooks::give_up(tx, *org, *delivery).await
+            }
         }
     }
 
@@ -94,15 +116,21 @@ impl Job {
                 app.completions().announce(execution);
                 executions::clear_away(app, org, execution).await
             }
-            Self::StopLeakedKey { .. } => Ok(()),
+            Self::StopLeakedKey { .. } | Self::DeliverWebhook { .. } => Ok(()),
         }
     }
 }
 
 /// Adds a job, to be done once this transaction commits.
 pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<()> {
+    enqueue_at(tx, job, None).await
+}
+
+/// The same, to be done not before an instant.
+pub async fn enqueue_at(tx: &mut Tx, job: &Job, run_at: Option<Timestamp>) -> Result<()> {
     let body = serde_json::to_string(job).map_err(Error::internal)?;
-    queue::enqueue(tx, job.kind(), &body, Schedule::default()).await?;
+    let schedule = Schedule { run_at, ..Schedule::default() };
+    queue::enqueue(tx, job.kind(), &body, schedule).await?;
     Ok(())
 }
 
@@ -112,7 +140,8 @@ pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<()> {
 pub fn start(app: App, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
     let mut tasks = JoinSet::new();
     upkeep::start(&app, &stop, &mut tasks);
-    tasks.spawn(work(app, stop));
+    tasks.spawn(work(app.clone(), Line::Local, stop.clone()));
+    tasks.spawn(work(app, Line::Outbound, stop));
     async move { while tasks.join_next().await.is_some() {} }
 }
 

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, Error, Result, access, executions, keys, refusals, sessions};
+use crate::{App, Error, Result, access, executions, sessions, webhooks};
 
 /// How often the changes of keys on other nodes are read.
 const KEYS: Duration = Duration::from_millis(500);
@@ -103,6 +104,7 @@ async fn forget(app: App) -> Result<()> {
     app.write(async |tx| access::changes::forget_old(tx).await).await?;
     app.write(async |tx| keys::forget_sealed(tx).await).await?;
     app.write(async |tx| refusals::forget_old(tx).await).await?;
+    app.write(async |tx| webhooks::forget_old(tx).await).await?;
     app.write(async |tx| {
         let before = tx.now().before(DEAD);
         Ok(queue::forget_dead(tx, before).await?)

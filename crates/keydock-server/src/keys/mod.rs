@@ -335,6 +335,7 @@ pub(crate) async fn record<K: Kind>(
     detail: Value,
 ) -> Result<()> {
     let mut members = key.kind.detail();
+    members.insert("last_four".to_owned(), key.last_four.as_str().into());
     if let Value::Object(more) = detail {
         members.extend(more);
     }

@@ -139,6 +139,13 @@ pub async fn enter(tx: &mut Tx, person: &Person, name: &str) -> Result<Option<Or
     Ok(entered.then_some(organization))
 }
 
+/// What is told of an organization wherever somebody acts in it.
+pub(crate) async fn facts(tx: &mut Tx, number: OrgNumber) -> Result<OrgFacts> {
+    let organization = store::get(tx, number).await?;
+    let title = organization.title.as_str().into();
+    Ok(OrgFacts { number, name: organization.name, title })
+}
+
 /// Keeps others from founding the first organization until the transaction ends.
 pub(crate) async fn lock_founding(tx: &mut Tx) -> Result<()> {
     tx.next_in("foundings").await?;
