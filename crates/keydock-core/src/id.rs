@@ -54,6 +54,10 @@ kinds! {
     Job,
     /// Kind of [`Id`]: an entry of the audit log.
     AuditEvent,
+    /// Kind of [`Id`]: trust in an issuer of tokens for pipelines.
+    CiTrust,
+    /// Kind of [`Id`]: a key of an organization that ends by itself.
+    PlatformToken,
     /// Kind of [`Id`]: somewhere to tell what happens.
     Webhook,
     /// Kind of [`Id`]: something that webhooks tell of.

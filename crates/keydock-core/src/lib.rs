@@ -13,4 +13,5 @@ pub mod secret;
 pub mod signatures;
 pub mod text;
 pub mod time;
+pub mod trusts;
 pub mod workflows;

@@ -20,12 +20,13 @@ use crate::{
         secrets::Minting,
         throttle::{Guesses, SignIns},
     },
+    ci_trusts,
     config::Config,
     console, deployment_keys, deployments, executions,
     executions::Completions,
     jobs, leaked_keys, members, org_deployment_keys, organizations,
     outbound::Outbound,
-    platform_api_keys, platform_keys, refusals, sessions,
+    platform_api_keys, platform_keys, platform_tokens, refusals, sessions,
     telemetry::Metrics,
     users, web, webhooks, workflows,
 };
@@ -48,6 +49,7 @@ struct Inner {
     sandbox: Sandbox,
     completions: Completions,
     outbound: Outbound,
+    issuers: ci_trusts::Issuers,
     work: tokio::sync::Notify,
     metrics: Arc<Metrics>,
 }
@@ -77,6 +79,7 @@ impl App {
             sign_ins: SignIns::new(),
             refusals: refusals::Waiting::default(),
             outbound: Outbound::new(&config.outbound_allow),
+            issuers: ci_trusts::Issuers::default(),
             config,
             db,
             blobs,
@@ -155,6 +158,11 @@ impl App {
         &self.0.outbound
     }
 
+    /// The keys of issuers of tokens that organizations trust.
+    pub fn issuers(&self) -> &ci_trusts::Issuers {
+        &self.0.issuers
+    }
+
     /// Wakes the workers.
     pub fn work(&self) -> &tokio::sync::Notify {
         &self.0.work
@@ -215,6 +223,8 @@ impl App {
             .merge(refusals::api::routes())
             .merge(leaked_keys::api::routes())
             .merge(webhooks::api::routes())
+            .merge(platform_tokens::api::routes())
+            .merge(ci_trusts::api::routes())
             .merge(web::health::routes())
     }
 

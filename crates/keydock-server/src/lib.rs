@@ -7,6 +7,7 @@ pub mod config;
 mod error;
 
 pub mod audit_log;
+pub mod ci_trusts;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod executions;
@@ -16,6 +17,7 @@ pub mod org_deployment_keys;
 pub mod organizations;
 pub mod platform_api_keys;
 pub mod platform_keys;
+pub mod platform_tokens;
 pub mod refusals;
 pub mod sessions;
 pub mod users;

@@ -34,7 +34,9 @@ const FEATURES: &[&str] = &[
     "platform_api_keys",
     "executions",
     "refusals",
+    "platform_tokens",
     "leaked_keys",
+    "ci_trusts",
     "webhooks",
 ];
 
@@ -124,6 +126,10 @@ fn statements_name_the_organization() {
         // Upkeep: what is over for long enough, of everybody.
         ("executions/store.rs", "WHERE finished_at < $"),
         ("webhooks/store.rs", "WHERE created_at < $1"),
+        ("platform_tokens/store.rs", "WHERE expires_at < $1"),
+        ("platform_tokens/store.rs", "WHERE digest = $1 AND expires_at < $2"),
+        ("platform_tokens/store.rs", "WHERE k.digest = $1"),
+        ("platform_tokens/store.rs", "SET last_used_at = used.last_at"),
         ("executions/store.rs", "WHERE forgotten_at = $1"),
     ];
     const TABLES: &[&str] = &[
@@ -146,6 +152,8 @@ fn statements_name_the_organization() {
         "sessions",
         "webhooks",
         "webhook_deliveries",
+        "ci_trusts",
+        "platform_tokens",
     ];
     let mut strays = Vec::new();
     for (file, text) in sources() {

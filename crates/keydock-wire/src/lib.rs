@@ -2,6 +2,7 @@
 //! so that none of them can drift. One file per feature.
 
 pub mod audit_log;
+pub mod ci_trusts;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod errors;

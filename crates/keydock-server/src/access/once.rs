@@ -106,6 +106,9 @@ fn actor(actor: &Actor) -> String {
         Actor::PlatformApiKey { id, .. } => format!("key {id}"),
         Actor::DeploymentKey { id } => format!("key {id}"),
         Actor::OrgDeploymentKey { id, .. } => format!("key {id}"),
+        Actor::PlatformToken { id, .. } => format!("token {id}"),
+        Actor::Pipeline { subject, trust } => format!("pipeline {trust}\n{subject}"),
+        Actor::Anonymous => "anonymous".to_owned(),
         Actor::Server => "server".to_owned(),
     }
 }

@@ -50,6 +50,9 @@ pub enum Action {
     WebhookDisabled,
     WebhookRedelivered,
     WebhookDeleted,
+    CiTrustCreated,
+    CiTrustChanged,
+    CiTrustDeleted,
     ExecutionAccepted,
     ExecutionRead,
 }
@@ -78,6 +81,9 @@ impl Action {
             Self::WebhookDisabled => "webhook_disabled",
             Self::WebhookRedelivered => "webhook_redelivered",
             Self::WebhookDeleted => "webhook_deleted",
+            Self::CiTrustCreated => "ci_trust_created",
+            Self::CiTrustChanged => "ci_trust_changed",
+            Self::CiTrustDeleted => "ci_trust_deleted",
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
         }
@@ -101,12 +107,14 @@ pub enum KeyVerb {
 
 impl KeyVerb {
     /// Everything that can happen to a key.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Changed,
         Self::Activated,
         Self::Deactivated,
         Self::Rotated,
+        Self::RotationUndone,
+        Self::RotationFinished,
         Self::Deleted,
         Self::ReportedLeaked,
     ];
@@ -152,6 +160,15 @@ impl KeyVerb {
             }
             (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
             (KeyKind::OrgDeployment, Self::ReportedLeaked) => "org_deployment_key_reported_leaked",
+            (KeyKind::PlatformToken, Self::Created) => "platform_token_created",
+            (KeyKind::PlatformToken, Self::Changed) => "platform_token_changed",
+            (KeyKind::PlatformToken, Self::Activated) => "platform_token_activated",
+            (KeyKind::PlatformToken, Self::Deactivated) => "platform_token_revoked",
+            (KeyKind::PlatformToken, Self::Rotated) => "platform_token_rotated",
+            (KeyKind::PlatformToken, Self::RotationUndone) => "platform_token_rotation_undone",
+            (KeyKind::PlatformToken, Self::RotationFinished) => "platform_token_rotation_finished",
+            (KeyKind::PlatformToken, Self::Deleted) => "platform_token_deleted",
+            (KeyKind::PlatformToken, Self::ReportedLeaked) => "platform_token_reported_leaked",
         }
     }
 }

@@ -43,6 +43,10 @@ pub(super) fn words(actor: &Actor) -> (&'static str, String, String) {
         Actor::OrgDeploymentKey { id, name } => {
             ("org_deployment_key", id.to_string(), name.to_string())
         }
+        Actor::PlatformToken { id, name, .. } => {
+            ("platform_token", id.to_string(), name.to_string())
+        }
+        Actor::Pipeline { subject, trust } => ("pipeline", subject.clone(), trust.clone()),
         Actor::Anonymous => ("anonymous", String::new(), String::new()),
         Actor::Server => ("server", String::new(), String::new()),
     }

@@ -28,6 +28,7 @@ pub(crate) use self::{
         announce_scoped, hand_over, opens,
         sealed::{Sealed, find_sealed, keep_sealed},
         take_quota,
+        uses::by_key as uses_by_key,
     },
 };
 pub use self::{
@@ -350,5 +351,6 @@ pub const fn subject_kind(kind: KeyKind) -> &'static str {
         KeyKind::PlatformApi => "platform_api_key",
         KeyKind::Deployment => "deployment_key",
         KeyKind::OrgDeployment => "org_deployment_key",
+        KeyKind::PlatformToken => "platform_token",
     }
 }

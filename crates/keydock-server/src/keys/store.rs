@@ -262,14 +262,6 @@ pub(super) async fn switch_off(tx: &mut Tx, org: OrgNumber, id: Id<id::AnyKey>) 
     Ok(())
 }
 
-/// The secret before the last one ends now.
-pub(super) async fn end_overlap(tx: &mut Tx, org: OrgNumber, id: Id<id::AnyKey>) -> Result<()> {
-    let sql = "UPDATE keys SET previous_until = $3, overlap_seconds = NULL, modified_at = $3
-               WHERE org_id = $1 AND id = $2";
-    tx.execute(sql, args![org, id, tx.now()]).await?;
-    Ok(())
-}
-
 /// Announces that what the keys whose scope names a deployment open changes with this transaction.
 pub(crate) async fn announce_scoped(
     tx: &mut Tx,
@@ -366,6 +358,7 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
     Ok(match row.parse("kind")? {
         KeyKind::Platform => Opens::Organization { key_name: name()? },
         KeyKind::PlatformApi => Opens::OrganizationTiered(Arc::new(ApiKey {
+            kind: KeyKind::PlatformApi,
             name: name()?,
             tier: row.parse("permission")?,
             user: UserNumber::from_i64(row.int("service_user")?),
@@ -376,6 +369,10 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
             opens_all: row.bool("opens_all")?,
             deployments: Box::default(),
         })),
+        KeyKind::PlatformToken => {
+            let source = "platform tokens have a table of their own".into();
+            return Err(db::Error::Corrupt { column: "kind", source });
+        }
     })
 }
 

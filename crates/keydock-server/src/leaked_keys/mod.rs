@@ -8,17 +8,17 @@ pub mod api;
 
 use std::{net::IpAddr, sync::Arc};
 
-use keydock_core::secret::KeyDigest;
+use keydock_core::secret::{KeyDigest, KeyKind};
 use keydock_storage::db::Tx;
 
 use crate::{
     Result,
     access::{
         Actor, Caller,
-        keyring::{Opens, Orgs},
+        keyring::{Entry, Opens, Orgs},
         leaks::OnLeak,
     },
-    deployments, keys, platform_keys,
+    deployments, keys, platform_keys, platform_tokens,
 };
 
 /// A key that somebody reports.
@@ -34,8 +34,7 @@ pub struct Report {
 
 /// Stops the key, if it is one of ours. Doing it twice is the same as once.
 pub async fn stop(tx: &mut Tx, report: &Report, on_leak: OnLeak) -> Result<()> {
-    let found = keys::find_entry(tx, &mut Orgs::default(), &report.digest).await?;
-    let Some(entry) = found else { return Ok(()) };
+    let Some(entry) = find(tx, &report.digest).await? else { return Ok(()) };
     let caller = Caller {
         org: Arc::clone(&entry.org),
         actor: Actor::Anonymous,
@@ -50,5 +49,16 @@ pub async fn stop(tx: &mut Tx, report: &Report, on_leak: OnLeak) -> Result<()> {
         Opens::OrganizationTiered(_) | Opens::Deployments(_) => {}
     }
     let kind = entry.opens.kind();
+    if kind == KeyKind::PlatformToken {
+        return platform_tokens::stop_leaked(tx, &caller, entry.key.widen(), on_leak).await;
+    }
     keys::stop_leaked(tx, &caller, kind, entry.key, &report.digest, on_leak).await
+}
+
+async fn find(tx: &mut Tx, digest: &KeyDigest) -> Result<Option<Entry>> {
+    let mut orgs = Orgs::default();
+    match keys::find_entry(tx, &mut orgs, digest).await? {
+        Some(entry) => Ok(Some(entry)),
+        None => platform_tokens::find_entry(tx, &mut orgs, digest).await,
+    }
 }

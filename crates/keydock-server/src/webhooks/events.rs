@@ -15,14 +15,16 @@ use crate::{
     Error, Result,
     access::Caller,
     audit_log::{self, Action, Happened, KeyVerb},
+    keys::subject_kind,
 };
 
 /// What is told of, beside `webhook.ping`: everything that can happen to a key of any kind.
 pub fn types() -> Vec<String> {
-    let actions = KeyKind::ALL
-        .into_iter()
-        .flat_map(|kind| KeyVerb::ALL.into_iter().map(move |verb| Action::Key(kind, verb)));
-    actions.filter_map(|action| type_of(action.as_str())).collect()
+    let of_kind = |kind: KeyKind| {
+        let type_of = move |verb| type_of(subject_kind(kind), Action::Key(kind, verb).as_str());
+        KeyVerb::ALL.into_iter().filter_map(type_of)
+    };
+    KeyKind::ALL.into_iter().flat_map(of_kind).collect()
 }
 
 /// The message that only shows whether messages arrive.
@@ -72,18 +74,18 @@ impl fmt::Display for EventType {
     }
 }
 
-/// The type of an event of the audit log: `platform_key_deleted` becomes `platform_key.deleted`.
-/// Nothing, if it is not about a key.
-fn type_of(action: &str) -> Option<String> {
-    let (kind, what) = action.split_once("_key_")?;
-    Some(format!("{kind}_key.{what}"))
+/// The type of an event of the audit log about something: of `platform_key_deleted` about a
+/// `platform_key` it is `platform_key.deleted`.
+fn type_of(subject: &str, action: &str) -> Option<String> {
+    let what = action.strip_prefix(subject)?.strip_prefix('_')?;
+    Some(format!("{subject}.{what}"))
 }
 
 /// Writes down what is to be told of this transaction, in this transaction.
 pub(crate) async fn write_down(tx: &mut Tx) -> Result<()> {
     for note in tx.take_notes(audit_log::TOPIC) {
         let happened: Happened = serde_json::from_str(&note).map_err(Error::internal)?;
-        let Some(event_type) = type_of(&happened.action) else { continue };
+        let Some(event_type) = type_of(&happened.subject_kind, &happened.action) else { continue };
         let wanting = store::list(tx, happened.org).await?.into_iter().filter(|webhook| {
             webhook.is_enabled && webhook.event_types.iter().any(|some| some.wants(&event_type))
         });
@@ -205,13 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_happens_to_keys_is_told() {
-        let told = type_of("platform_key_reported_leaked");
+    fn everything_that_happens_to_keys_has_a_type() {
+        let told = type_of("platform_key", "platform_key_reported_leaked");
         assert_eq!(told.as_deref(), Some("platform_key.reported_leaked"));
         assert!(types().contains(&told.unwrap()));
         assert_eq!(types().len(), KeyKind::ALL.len() * KeyVerb::ALL.len());
-        for other in ["authn_login_success", "webhook_created", "execution_accepted"] {
-            assert_eq!(type_of(other), None);
-        }
+        assert_eq!(type_of("webhook", "platform_key_deleted"), None);
     }
 }
