@@ -278,7 +278,7 @@ async fn both_kinds_of_keys_are_taken_and_new_ones_are_found() {
     assert_eq!(world.exchange(&token).await.status, 200);
 }
 
-/// Proves that nothing is granted for what the issuer did not sign, and that nobody learns why.
+/// Nothing is granted for what the issuer did not sign, and nobody learns why.
 #[tokio::test]
 async fn what_is_not_signed_by_the_issuer_proves_nothing() {
     let many = Settings { guesses_per_minute: 1_000.try_into().ok(), ..Settings::default() };
