@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 use time::{
-    OffsetDateTime,
+    Date, OffsetDateTime,
     format_description::{BorrowedFormatItem, well_known::Rfc3339},
     macros::format_description,
 };
@@ -25,6 +25,27 @@ pub struct Timestamp(i64);
 
 const WIRE: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
+
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+/// The text is no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Write an instant such as 2026-08-07T09:00:00Z, or a day such as 2026-08-07.")]
+pub struct InvalidTime;
+
+impl FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    /// Reads RFC 3339 with any offset, or a day, which begins at midnight UTC.
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let text = text.trim();
+        let instant = OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| Date::parse(text, DAY).map(|day| day.midnight().assume_utc()))
+            .map_err(|_| InvalidTime)?;
+        let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros).map(Self).map_err(|_| InvalidTime)
+    }
+}
 
 impl Timestamp {
     /// Reads a stored value.
@@ -74,22 +95,6 @@ impl Timestamp {
             .unwrap_or_else(|| "9999-12-31T23:59:59.999999".to_owned())
     }
 }
-
-impl FromStr for Timestamp {
-    type Err = InvalidTimestamp;
-
-    /// Reads RFC 3339, in any zone.
-    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
-        let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros).map(Self).map_err(|_| InvalidTimestamp)
-    }
-}
-
-/// The text is no instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an instant as RFC 3339 writes it")]
-pub struct InvalidTimestamp;
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,11 +157,19 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_writes_and_other_zones() {
-        let at = Timestamp::from_micros(1_786_093_200_123_456);
-        assert_eq!(at.to_string().parse(), Ok(at));
-        assert_eq!("2026-08-07T11:00:00.123456+02:00".parse(), Ok(at));
-        assert_eq!("2026-08-07".parse::<Timestamp>(), Err(InvalidTimestamp));
+    fn reads_what_it_writes() {
+        for micros in [0, 1_786_093_200_123_456, -1] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!(at.to_string().parse(), Ok(at));
+            assert_eq!(at.to_offset_string().parse(), Ok(at));
+        }
+        let day: Timestamp = "2026-08-07".parse().unwrap();
+        assert_eq!(day.to_string(), "2026-08-07T00:00:00.000000Z");
+        let elsewhere: Timestamp = "2026-08-07T02:00:00+02:00".parse().unwrap();
+        assert_eq!(elsewhere, day);
+        for text in ["", "yesterday", "2026-13-01", "1786093200"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTime), "{text}");
+        }
     }
 
     #[test]

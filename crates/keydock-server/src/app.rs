@@ -15,11 +15,13 @@ use crate::{
     Error, Result,
     access::{
         changes,
+        journal::Journal,
         keyring::Keyring,
         passwords::Passwords,
         secrets::Minting,
         throttle::{Guesses, SignIns},
     },
+    audit_log::{self, Refusals},
     ci_trusts,
     config::Config,
     console, deployment_keys, deployments, executions,
@@ -42,10 +44,12 @@ struct Inner {
     blobs: Blobs,
     pepper: Pepper,
     keyring: Keyring,
+    journal: Journal,
     passwords: Passwords,
     guesses: Guesses,
     sign_ins: SignIns,
     refusals: refusals::Waiting,
+    refused_acts: Refusals,
     sandbox: Sandbox,
     completions: Completions,
     outbound: Outbound,
@@ -74,17 +78,20 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let Parts { config, db, blobs, pepper, sandbox } = parts;
         let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
+        let journal = Journal::at(config.revocation_journal.clone(), &pepper);
         Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
             refusals: refusals::Waiting::default(),
             outbound: Outbound::new(&config.outbound_allow),
             issuers: ci_trusts::Issuers::default(),
+            refused_acts: audit_log::refusals(),
             config,
             db,
             blobs,
             pepper,
             keyring: Keyring::default(),
+            journal,
             passwords: Passwords::new(at_once),
             sandbox,
             completions: Completions::default(),
@@ -123,6 +130,11 @@ impl App {
         &self.0.keyring
     }
 
+    /// What a restored database would have forgotten of revocations.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
     /// Hashes and checks passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
@@ -141,6 +153,11 @@ impl App {
     /// Requests that were refused and are not written down yet.
     pub fn refusals(&self) -> &refusals::Waiting {
         &self.0.refusals
+    }
+
+    /// Counts refused acts of administration that are written down.
+    pub fn refused_acts(&self) -> &Refusals {
+        &self.0.refused_acts
     }
 
     /// Where documents are read.
@@ -180,14 +197,26 @@ impl App {
             .db()
             .write(async |tx| {
                 let value = work(tx).await?;
+                // What is told to others is written before the rows that all transactions lock.
                 webhooks::write_down(tx).await?;
-                changes::write_down(tx).await?;
+                if changes::write_down(tx).await? > 0 && self.journal().is_behind() {
+                    return Err(journal_is_behind());
+                }
+                audit_log::write_down(tx, self.pepper()).await?;
                 Ok::<_, Error>(value)
             })
             .await
             .inspect_err(stop_if_not_durable)?;
         if committed.topics.contains(jobs::TOPIC) {
             self.work().notify_waiters();
+        }
+        if committed.topics.contains(changes::TOPIC)
+            && let Err(error) = self.journal().catch_up(self.db()).await
+        {
+            // What was done is done. It is tried again every half second, and until it succeeds no
+            // key is changed any more.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the journal of revocations cannot be written");
         }
         if committed.topics.contains(changes::TOPIC)
             && let Err(error) = self.keyring().catch_up(self.db()).await
@@ -225,6 +254,7 @@ impl App {
             .merge(webhooks::api::routes())
             .merge(platform_tokens::api::routes())
             .merge(ci_trusts::api::routes())
+            .merge(audit_log::api::routes())
             .merge(web::health::routes())
     }
 
@@ -237,6 +267,15 @@ impl App {
             .fallback(async || Error::NotFound { what: "Object" })
             .method_not_allowed_fallback(web::method_not_allowed)
             .with_state(self.clone())
+    }
+}
+
+fn journal_is_behind() -> Error {
+    Error::Unavailable {
+        detail: "The journal of revocations cannot be written, so no key was changed. Try again \
+                 shortly.",
+        retry_after: Duration::from_secs(2),
+        source: None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use keydock_core::{
     secret::Pepper,
     text::{Email, Username},
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 use keydock_engine::sandbox::Sandbox;
 use keydock_storage::{
@@ -20,11 +20,17 @@ use keydock_storage::{
 };
 use rand::{RngExt as _, SeedableRng as _, TryRng as _, rngs::SysRng};
 use rand_chacha::ChaCha20Rng;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
     App, Error, Parts,
-    access::{System, passwords::Password},
+    access::{
+        System, changes,
+        journal::{self, Recovered},
+        passwords::Password,
+    },
+    audit_log,
     config::{Config, FirstAdmin},
     organizations::{self, Founded, NewOrganization},
     users::{self, NewUser},
@@ -56,6 +62,23 @@ pub enum StartError {
         /// Which file.
         path: PathBuf,
     },
+    /// The journal of revocations is not of the keys in the database.
+    #[error(
+        "{path} is the journal of revocations of another server: put the right one there, or move \
+         this one away"
+    )]
+    OtherJournal {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The journal of revocations cannot be used.
+    #[error("cannot use the journal of revocations {path}: {reason}")]
+    Journal {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system has no random numbers to give.
     #[error("the system gives no random numbers: {0}")]
     NoRandomness(String),
@@ -80,8 +103,70 @@ pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
     let db = connect(&config).await?;
     db.migrate().await?;
     let pepper = pepper(&config, &db).await?;
+    let adopted = audit_log::adopt(&db, &pepper).await?;
+    if adopted > 0 {
+        tracing::info!(events = adopted, "the audit log is a chain from now on");
+    }
+    if let Some(folder) = config.revocation_journal.parent() {
+        make_folder(folder)?;
+    }
+    recover(&config, &db, &pepper).await?;
     let blobs = Blobs::Folder(Folder::open_at(config.blobs())?);
-    Ok(App::new(Parts { config, db, blobs, pepper, sandbox }))
+    let app = App::new(Parts { config, db, blobs, pepper, sandbox });
+    // What was committed and not answered when the server ended.
+    let caught_up = app.journal().catch_up(app.db()).await;
+    caught_up.map_err(|error| unusable_journal(app.config(), &error))?;
+    Ok(app)
+}
+
+/// Closes what was revoked since, if the database is an older one than its journal (DUR-04), before
+/// any key is trusted.
+async fn recover(config: &Config, db: &Db, pepper: &Pepper) -> Result<(), StartError> {
+    let journaled = journal::read(&config.revocation_journal);
+    if let Some(journaled) = journaled.map_err(|error| unusable_journal(config, &error))? {
+        if !journaled.is_of(pepper) {
+            return Err(StartError::OtherJournal { path: config.revocation_journal.clone() });
+        }
+        let recovered = db
+            .write(async |tx| {
+                let recovered = journal::recover(tx, &journaled).await?;
+                finish_restoring(tx, pepper, recovered).await?;
+                Ok::<_, Error>(recovered)
+            })
+            .await?;
+        if recovered.value != Recovered::Nothing {
+            let done = recovered.value;
+            tracing::warn!(?done, "the database is older than its journal of revocations");
+        }
+    }
+    if let Some((at, keys)) = quarantined(db).await? {
+        tracing::warn!(%at, keys, "keys are switched off since a restore without a journal");
+    }
+    Ok(())
+}
+
+fn unusable_journal(config: &Config, error: &Error) -> StartError {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    StartError::Journal {
+        path: config.revocation_journal.clone(),
+        reason: source.unwrap_or_else(|| error.to_string()),
+    }
+}
+
+/// The last steps of a transaction that puts an older state in place.
+pub(crate) async fn finish_restoring(
+    tx: &mut Tx,
+    pepper: &Pepper,
+    recovered: Recovered,
+) -> Result<(), Error> {
+    let detail = match recovered {
+        Recovered::Nothing => return Ok(()),
+        Recovered::Closed(keys) => json!({"revoked_keys_closed": keys}),
+        Recovered::Quarantined(keys) => json!({"all_keys_switched_off": keys}),
+    };
+    audit_log::record_restored(tx, detail)?;
+    changes::write_down(tx).await?;
+    audit_log::write_down(tx, pepper).await
 }
 
 /// Connects to the database and changes nothing in it.
@@ -139,6 +224,15 @@ pub async fn check_pepper(config: &Config, db: Option<&Db>) -> Result<bool, Star
     Ok(find_pepper(config, known.as_deref())?.is_some())
 }
 
+/// The pepper, for somebody who only looks: none if its file is not here. One of another database is
+/// an error.
+pub async fn present_pepper(config: &Config, db: &Db) -> Result<Option<Pepper>, StartError> {
+    if read_pepper(&config.pepper_file)?.is_none() {
+        return Ok(None);
+    }
+    find_pepper(config, known_pepper(db).await?.as_deref())
+}
+
 /// The pepper of the file, unless it is not the one that the database knows.
 fn find_pepper(config: &Config, known: Option<&str>) -> Result<Option<Pepper>, StartError> {
     let path = &config.pepper_file;
@@ -158,11 +252,29 @@ fn check_of(pepper: &Pepper) -> String {
 }
 
 async fn known_pepper(db: &Db) -> Result<Option<String>, StartError> {
-    let known = db.read(async |tx| {
-        let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
-        tx.fetch_optional(sql, args![]).await
-    });
-    Ok(known.await?)
+    Ok(db.read(async |tx| known_pepper_in(tx).await).await?)
+}
+
+/// How the database knows its pepper again, if it has met it.
+pub(crate) async fn known_pepper_in(tx: &mut Tx) -> Result<Option<String>, db::Error> {
+    let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
+    tx.fetch_optional(sql, args![]).await
+}
+
+/// The pepper in its file, if it is there and is the one of a database that knows it by this.
+pub(crate) fn pepper_of(
+    config: &Config,
+    known: Option<&str>,
+) -> Result<Option<Pepper>, StartError> {
+    match find_pepper(config, known) {
+        Err(StartError::OtherPepper { .. }) => Ok(None),
+        found => found,
+    }
+}
+
+/// When every key was switched off by a restore, and how many are so still; none if nobody has to know.
+pub async fn quarantined(db: &Db) -> Result<Option<(Timestamp, i64)>, StartError> {
+    Ok(db.read(async |tx| journal::quarantined(tx).await).await?)
 }
 
 async fn remember(db: &Db, check: &str) -> Result<(), StartError> {
@@ -195,12 +307,12 @@ fn make_pepper(path: &Path) -> Result<PepperBytes, StartError> {
     }
     let bytes: PepperBytes = Zeroizing::new(random_numbers()?.random());
     let text = Zeroizing::new(format!("{}\n", hex::encode(bytes.as_slice())));
-    write_secret_file(path, &text)?;
+    write_secret_file(path, text.as_bytes())?;
     Ok(bytes)
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
-fn write_secret_file(path: &Path, text: &str) -> Result<(), StartError> {
+pub(crate) fn write_secret_file(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
     let failed = |source| StartError::File { path: path.to_owned(), source };
     let temporary = path.with_extension("new");
     let mut file = fs::OpenOptions::new()
@@ -210,7 +322,7 @@ fn write_secret_file(path: &Path, text: &str) -> Result<(), StartError> {
         .mode(0o600)
         .open(&temporary)
         .map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&temporary, path).map_err(failed)?;
     // The name is as durable as the content only once the folder is.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -250,7 +362,7 @@ pub async fn first_start(app: &App) -> Result<Option<FirstStart>, StartError> {
         .write(async |tx| {
             let Some(founded) = found(tx, app, new_user).await? else { return Ok(false) };
             let text = describe(app.config(), &admin, generated, founded);
-            write_secret_file(&path, &text).map_err(Error::internal)?;
+            write_secret_file(&path, text.as_bytes()).map_err(Error::internal)?;
             Ok(true)
         })
         .await?;

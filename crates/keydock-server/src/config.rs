@@ -27,6 +27,8 @@ pub struct Config {
     pub database_connections: u32,
     /// The file with the pepper.
     pub pepper_file: PathBuf,
+    /// The file with what a restored database would have forgotten of revocations.
+    pub revocation_journal: PathBuf,
     /// The organization that is founded at the first start.
     pub first_org: OrgName,
     /// The first administrator, where the operator names one.
@@ -82,6 +84,7 @@ pub struct Settings {
     pub database: Option<String>,
     pub database_connections: Option<u32>,
     pub pepper_file: Option<PathBuf>,
+    pub revocation_journal: Option<PathBuf>,
     pub public_url: Option<String>,
     pub trusted_proxies: Option<Vec<String>>,
     pub first_org: Option<String>,
@@ -133,6 +136,7 @@ impl Settings {
             database: self.database.or(weaker.database),
             database_connections: self.database_connections.or(weaker.database_connections),
             pepper_file: self.pepper_file.or(weaker.pepper_file),
+            revocation_journal: self.revocation_journal.or(weaker.revocation_journal),
             public_url: self.public_url.or(weaker.public_url),
             trusted_proxies: self.trusted_proxies.or(weaker.trusted_proxies),
             first_org: self.first_org.or(weaker.first_org),
@@ -168,6 +172,10 @@ impl Settings {
             database,
             database_connections: check_connections(self.database_connections)?,
             pepper_file: self.pepper_file.clone().unwrap_or_else(|| data.join("secrets/pepper")),
+            revocation_journal: self
+                .revocation_journal
+                .clone()
+                .unwrap_or_else(|| data.join("revocations.journal")),
             first_org: self
                 .first_org
                 .as_deref()

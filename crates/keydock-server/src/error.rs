@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Duration};
 use keydock_core::{id::InvalidId, text::InvalidText};
 use keydock_storage::db;
 
-use crate::access::Refusal;
+use crate::{access::Refusal, audit_log::Refused};
 
 /// Short for a result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,6 +25,8 @@ pub enum Error {
     Forbidden {
         /// What it needs, for a person.
         detail: Cow<'static, str>,
+        /// Who asked, if that is for the audit log: they reached for what an admin may do.
+        by: Option<Box<Refused>>,
     },
     /// A change from a browser without the token that proves it came from our page.
     #[error("CSRF Failed: {detail}")]
@@ -191,7 +193,13 @@ impl Error {
 
     /// The caller lacks a permission.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::Forbidden { detail: detail.into() }
+        Self::Forbidden { detail: detail.into(), by: None }
+    }
+
+    /// Somebody who proved who they are lacks the permission for what an admin may do; that goes to
+    /// the audit log.
+    pub fn forbidden_to(by: impl Into<Refused>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Forbidden { detail: detail.into(), by: Some(Box::new(by.into())) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod app;
+pub mod backup;
 pub mod bootstrap;
 pub mod config;
 mod error;

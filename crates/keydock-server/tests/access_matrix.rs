@@ -94,6 +94,7 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         (get.clone(), tenant("platform/keys/"), None),
         (post.clone(), tenant("platform/keys/"), Some(json!({}))),
         (put.clone(), tenant("platform/keys/"), Some(json!({"id": "{idle_key}"}))),
+        (get.clone(), tenant("audit/"), None),
         (get.clone(), tenant("platform/keys/audit/"), None),
         (get.clone(), tenant("platform/keys/{idle_key}/"), None),
         (put.clone(), tenant("platform/keys/{idle_key}/"), Some(json!({"action": "DEACTIVATE"}))),

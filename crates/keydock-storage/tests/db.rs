@@ -353,6 +353,29 @@ async fn a_corrupt_value_names_its_column() {
     .unwrap();
 }
 
+#[tokio::test]
+async fn what_was_noted_and_not_written_down_does_not_commit() {
+    let (_dir, db) = things().await;
+    let forgetful = db
+        .write(async |tx| -> Result<(), Error> {
+            tx.execute(INSERT, args!["a", None::<&str>, 1_i64]).await?;
+            tx.announce_about("keys", "a".to_owned());
+            Ok(())
+        })
+        .await;
+    assert!(matches!(forgetful, Err(Error::Driver(_))), "{forgetful:?}");
+    let count = "SELECT COUNT(*) FROM things";
+    let count: i64 = db.read(async |tx| tx.fetch_one::<i64>(count, args![]).await).await.unwrap();
+    assert_eq!(count, 0);
+    let careful = db
+        .write(async |tx| -> Result<_, Error> {
+            tx.announce_about("keys", "a".to_owned());
+            Ok(tx.take_notes("keys"))
+        })
+        .await;
+    assert_eq!(careful.unwrap().value, ["a"]);
+}
+
 struct NameOnly;
 
 impl FromRow for NameOnly {

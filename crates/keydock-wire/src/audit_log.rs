@@ -28,4 +28,25 @@ pub struct AuditEvent {
     pub request_id: String,
     /// Where that came from.
     pub ip: String,
+    /// The number of the organization, where it happened in one.
+    pub org_id: Option<i64>,
+    /// Its number: without gaps over the whole server, in the order in which changes took effect.
+    pub sequence: i64,
+    /// The hash of the event before it, whosever that is.
+    pub previous_hash: String,
+    /// The hash of this event and of that hash.
+    pub hash: String,
+}
+
+/// A page of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuditPage {
+    /// How many events there are in all.
+    pub count: i64,
+    /// The address of the next page.
+    pub next: Option<String>,
+    /// The address of the page before.
+    pub previous: Option<String>,
+    /// The events of this page, newest first.
+    pub results: Vec<AuditEvent>,
 }

@@ -87,6 +87,23 @@ pub enum Actor {
     Server,
 }
 
+impl Actor {
+    /// Tells this one from all others.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            Self::Person { user, .. } => format!("user {user}"),
+            Self::PlatformKey { id, .. } => format!("key {id}"),
+            Self::PlatformApiKey { id, .. } => format!("key {id}"),
+            Self::DeploymentKey { id } => format!("key {id}"),
+            Self::OrgDeploymentKey { id, .. } => format!("key {id}"),
+            Self::PlatformToken { id, .. } => format!("token {id}"),
+            Self::Pipeline { subject, trust } => format!("pipeline {trust}\n{subject}"),
+            Self::Anonymous => "anonymous".to_owned(),
+            Self::Server => "server".to_owned(),
+        }
+    }
+}
+
 /// Somebody who acts in an organization.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -354,7 +371,8 @@ impl FromRequestParts<App> for Admin {
         if member.role == Role::Admin {
             return Ok(Self(member.caller));
         }
-        Err(Error::forbidden(
+        Err(Error::forbidden_to(
+            &member.caller,
             "User is forbidden from performing this action. Please contact admin. Only admins of \
              the organization, signed in, may do this; no key may.",
         ))
@@ -374,7 +392,8 @@ impl FromRequestParts<App> for KeyRotator {
         if may {
             return Ok(Self(member.caller));
         }
-        Err(Error::forbidden(
+        Err(Error::forbidden_to(
+            &member.caller,
             "Platform API keys are rotated by admins of the organization, signed in, and by \
              platform API keys with full_access.",
         ))
@@ -481,7 +500,7 @@ impl FromRequestParts<App> for InstanceAdmin {
         if person.signed_in.instance_admin {
             return Ok(Self(person));
         }
-        Err(Error::forbidden("Only administrators of this server may do this."))
+        Err(Error::forbidden_to(&person, "Only administrators of this server may do this."))
     }
 }
 

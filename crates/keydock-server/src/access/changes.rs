@@ -27,14 +27,15 @@ pub fn record(tx: &mut Tx, digest: &KeyDigest) {
 
 /// Writes down what was noted, as the last step of a transaction: the counter is a row that stays
 /// locked until the commit, so that numbers come in the order of commits, and nobody who holds it
-/// waits for anything else.
-pub(crate) async fn write_down(tx: &mut Tx) -> Result<()> {
-    for digest in tx.take_notes(TOPIC) {
+/// waits for anything else. Tells how many there were.
+pub(crate) async fn write_down(tx: &mut Tx) -> Result<usize> {
+    let digests = tx.take_notes(TOPIC);
+    for digest in &digests {
         let seq = tx.next_in("key_changes").await?;
         let sql = "INSERT INTO key_changes (seq, digest, at) VALUES ($1, $2, $3)";
         tx.execute(sql, args![seq, digest, tx.now()]).await?;
     }
-    Ok(())
+    Ok(digests.len())
 }
 
 pub(super) async fn newest(tx: &mut Tx) -> Result<i64> {

@@ -19,6 +19,8 @@ mod caller;
 pub mod changes;
 mod charge;
 pub mod guard;
+pub mod journal;
+mod key_store;
 pub mod keyring;
 pub mod leaks;
 mod once;

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Actor, Caller};
+use super::Caller;
 use crate::{
     App, Error, FieldError, Result,
     keys::{self, Sealed},
@@ -83,7 +83,7 @@ impl Once {
     /// The request of this caller with this body.
     pub(crate) fn by<'a>(self, caller: &'a Caller, body: &Fields, app: &'a App) -> Doing<'a> {
         let kept = self.0.map(|Asked { name, route }| {
-            let who = format!("{}\n{}\n{route}\n", caller.org.number, actor(&caller.actor));
+            let who = format!("{}\n{}\n{route}\n", caller.org.number, caller.actor.identity());
             let named = |purpose: &str| {
                 let text = Zeroizing::new(format!("{who}{}", name.as_str()));
                 app.pepper().digest_of(purpose, text.as_bytes())
@@ -96,20 +96,6 @@ impl Once {
             }
         });
         Doing { app, caller, kept }
-    }
-}
-
-fn actor(actor: &Actor) -> String {
-    match actor {
-        Actor::Person { user, .. } => format!("user {user}"),
-        Actor::PlatformKey { id, .. } => format!("key {id}"),
-        Actor::PlatformApiKey { id, .. } => format!("key {id}"),
-        Actor::DeploymentKey { id } => format!("key {id}"),
-        Actor::OrgDeploymentKey { id, .. } => format!("key {id}"),
-        Actor::PlatformToken { id, .. } => format!("token {id}"),
-        Actor::Pipeline { subject, trust } => format!("pipeline {trust}\n{subject}"),
-        Actor::Anonymous => "anonymous".to_owned(),
-        Actor::Server => "server".to_owned(),
     }
 }
 

@@ -1,10 +1,15 @@
 //! The audit log: who did what, when, from where.
 //!
 //! An event is written in the transaction of the change it tells of: neither exists without the
-//! other. Events hold no secret, and outlive what they tell about.
+//! other. Events hold no secret, and outlive what they tell about. They are a [chain]: what was written
+//! cannot be changed, taken away or slipped in without a trace.
 
 pub mod api;
+mod chain;
+pub mod export;
+mod refused;
 mod store;
+pub mod verify;
 
 use std::time::Duration;
 
@@ -17,6 +22,14 @@ use keydock_storage::db::Tx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::{
+    chain::{Head, Link, Record},
+    refused::{Refusals, Refused},
+};
+pub(crate) use self::{
+    chain::{adopt, write_down},
+    refused::{record as record_refused, refusals},
+};
 use crate::{
     Error, Result,
     access::{Actor, Admin, Caller, Person, Visitor, leaks::Effect},
@@ -24,6 +37,13 @@ use crate::{
 
 /// How often it is said that a key was reported which did not have to be stopped.
 const SAY_AGAIN: Duration = Duration::from_hours(24);
+
+/// The longest text that an event holds, in characters.
+const LONGEST: usize = 1_000;
+
+/// How deep and how wide the detail of an event may be.
+const DEEPEST: usize = 8;
+const WIDEST: usize = 100;
 
 /// What can happen. The words are those of the OWASP Logging Vocabulary where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +75,8 @@ pub enum Action {
     CiTrustDeleted,
     ExecutionAccepted,
     ExecutionRead,
+    AdministrationRefused,
+    BackupRestored,
 }
 
 impl Action {
@@ -86,6 +108,8 @@ impl Action {
             Self::CiTrustDeleted => "ci_trust_deleted",
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
+            Self::AdministrationRefused => "administration_refused",
+            Self::BackupRestored => "backup_restored",
         }
     }
 }
@@ -200,7 +224,7 @@ impl Subject<'_> {
 }
 
 /// Announced by every transaction in which something happened to a key, with what it was.
-pub const TOPIC: &str = "audit_log";
+pub const KEY_EVENTS: &str = "key_events";
 
 /// What happened to a key, for those who want to hear of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -220,42 +244,40 @@ pub struct Happened {
 }
 
 impl Happened {
-    fn of(caller: &Caller, event: &NewEvent<'_>) -> Self {
-        let (actor_kind, actor_id, actor_name) = store::words(event.actor);
-        Self {
+    fn of(caller: &Caller, record: &Record) -> Result<Self> {
+        Ok(Self {
             org: caller.org.number,
             org_name: caller.org.name.to_string(),
             org_title: caller.org.title.to_string(),
-            action: event.action.as_str().to_owned(),
-            actor_kind: actor_kind.to_owned(),
-            actor_id,
-            actor_name,
-            subject_kind: event.subject.kind.to_owned(),
-            subject_id: event.subject.id.to_string(),
-            detail: event.detail.clone(),
-            ip: event.ip.clone(),
-        }
+            action: record.action.clone(),
+            actor_kind: record.actor_kind.clone(),
+            actor_id: record.actor_id.clone(),
+            actor_name: record.actor_name.clone(),
+            subject_kind: record.subject_kind.clone(),
+            subject_id: record.subject_id.clone(),
+            detail: serde_json::from_str(&record.detail).map_err(Error::internal)?,
+            ip: record.ip.clone(),
+        })
     }
 }
 
-/// An event as it is read.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "each column says it")]
-pub struct Event {
-    pub id: Id<id::AuditEvent>,
-    pub at: Timestamp,
+/// Which events are wanted; a text that is empty stands for all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// What was done.
     pub action: String,
-    pub actor_kind: String,
-    pub actor_id: String,
-    pub actor_name: String,
-    pub subject_kind: String,
-    pub subject_id: String,
-    pub detail: Value,
-    pub request_id: String,
-    pub ip: String,
+    /// Who did it: an id, or how they are known.
+    pub actor: String,
+    /// To what: an id, or a kind of thing.
+    pub subject: String,
+    /// From this instant on.
+    pub from: Option<Timestamp>,
+    /// Before this instant.
+    pub to: Option<Timestamp>,
 }
 
 /// Writes down what a caller does in an organization.
+#[expect(clippy::unused_async, reason = "when it is written is for this module to say")]
 pub async fn record(
     tx: &mut Tx,
     caller: &Caller,
@@ -272,11 +294,12 @@ pub async fn record(
         request_id: &caller.request_id,
         ip: caller.ip.map(|ip| ip.to_string()).unwrap_or_default(),
     };
+    let record = record_of(tx, event);
     if matches!(action, Action::Key(..)) {
-        let happened = serde_json::to_string(&Happened::of(caller, &event));
-        tx.announce_about(TOPIC, happened.map_err(Error::internal)?);
+        let happened = serde_json::to_string(&Happened::of(caller, &record)?);
+        tx.announce_about(KEY_EVENTS, happened.map_err(Error::internal)?);
     }
-    store::insert(tx, event).await
+    chain::note(tx, &record)
 }
 
 /// Writes down that somebody found a key. That nothing came of it is said once a day, however often
@@ -297,6 +320,7 @@ pub async fn record_leak(
 }
 
 /// Writes down what a person does outside any organization.
+#[expect(clippy::unused_async, reason = "when it is written is for this module to say")]
 pub async fn record_personal(
     tx: &mut Tx,
     person: &Person,
@@ -313,10 +337,11 @@ pub async fn record_personal(
         request_id: person.request_id(),
         ip: person.ip().to_string(),
     };
-    store::insert(tx, event).await
+    write(tx, event)
 }
 
 /// Writes down what somebody does whose proof is only being made.
+#[expect(clippy::unused_async, reason = "when it is written is for this module to say")]
 pub(crate) async fn record_sign_in(
     tx: &mut Tx,
     person: &Actor,
@@ -332,7 +357,21 @@ pub(crate) async fn record_sign_in(
         request_id: &visitor.request_id,
         ip: visitor.ip.to_string(),
     };
-    store::insert(tx, event).await
+    write(tx, event)
+}
+
+/// Writes down that an older state of the database was put in place, and what that meant for keys.
+pub(crate) fn record_restored(tx: &mut Tx, detail: Value) -> Result<()> {
+    let event = NewEvent {
+        org: None,
+        action: Action::BackupRestored,
+        actor: &Actor::Server,
+        subject: Subject::new("database", &""),
+        detail: members(detail)?,
+        request_id: "",
+        ip: String::new(),
+    };
+    write(tx, event)
 }
 
 fn members(detail: Value) -> Result<Map<String, Value>> {
@@ -354,12 +393,105 @@ async fn happened_within(
     store::happened_since(tx, org, action.as_str(), &subject.id, since).await
 }
 
-/// Events of the admin's organization, newest first; of one thing if `subject` names it.
+/// Notes an event for the end of the transaction, when its place in the chain is known.
+fn write(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
+    let record = record_of(tx, event);
+    chain::note(tx, &record)
+}
+
+/// An event as it will be written.
+fn record_of(tx: &mut Tx, event: NewEvent<'_>) -> Record {
+    let id: Id<id::AuditEvent> = tx.new_id();
+    let (kind, actor, name) = match event.actor {
+        Actor::Person { user, email } => ("user", user.to_string(), email.clone()),
+        Actor::PlatformKey { id, name } => ("platform_key", id.to_string(), name.to_string()),
+        Actor::PlatformApiKey { id, name, .. } => {
+            ("platform_api_key", id.to_string(), name.to_string())
+        }
+        Actor::DeploymentKey { id } => ("deployment_key", id.to_string(), String::new()),
+        Actor::OrgDeploymentKey { id, name } => {
+            ("org_deployment_key", id.to_string(), name.to_string())
+        }
+        Actor::PlatformToken { id, name, .. } => {
+            ("platform_token", id.to_string(), name.to_string())
+        }
+        Actor::Pipeline { subject, trust } => ("pipeline", subject.clone(), trust.clone()),
+        Actor::Anonymous => ("anonymous", String::new(), String::new()),
+        Actor::Server => ("server", String::new(), String::new()),
+    };
+    Record {
+        id: id.to_string(),
+        org_id: event.org.map(OrgNumber::as_i64),
+        at: tx.now().as_micros(),
+        action: event.action.as_str().to_owned(),
+        actor_kind: kind.to_owned(),
+        actor_id: actor,
+        actor_name: plain(&name),
+        subject_kind: event.subject.kind.to_owned(),
+        subject_id: plain(&event.subject.id),
+        detail: Value::Object(plain_members(event.detail, DEEPEST)).to_string(),
+        request_id: plain(event.request_id),
+        ip: event.ip,
+    }
+}
+
+/// A text on one line, of bounded length, without anything that a terminal would obey (AUD-03).
+///
+/// Names are checked where they come in; this is for those that come in where nobody thought of it.
+fn plain(text: &str) -> String {
+    let shown = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(LONGEST).map(shown).collect()
+}
+
+/// Control characters, separators of lines, and what turns the direction of writing.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn plain_members(members: Map<String, Value>, depth: usize) -> Map<String, Value> {
+    let members = members.into_iter().take(WIDEST);
+    members.map(|(name, value)| (plain(&name), plain_value(value, depth))).collect()
+}
+
+fn plain_value(value: Value, depth: usize) -> Value {
+    match value {
+        Value::String(text) => plain(&text).into(),
+        Value::Array(_) | Value::Object(_) if depth == 0 => "…".into(),
+        Value::Array(values) => {
+            values.into_iter().take(WIDEST).map(|value| plain_value(value, depth - 1)).collect()
+        }
+        Value::Object(members) => Value::Object(plain_members(members, depth - 1)),
+        value => value,
+    }
+}
+
+/// A page of events of the admin's organization, newest first, and how many there are in all.
 pub async fn list(
     tx: &mut Tx,
     admin: &Admin,
-    subject_kind: &str,
+    filter: &Filter,
+    offset: i64,
     limit: i64,
-) -> Result<Vec<Event>> {
-    store::list(tx, admin.org(), subject_kind, limit.clamp(1, 1_000)).await
+) -> Result<(i64, Vec<Link>)> {
+    let count = store::count(tx, admin.org(), filter).await?;
+    Ok((count, store::list(tx, admin.org(), filter, offset, limit).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_plain_and_bounded() {
+        assert_eq!(plain("a\r\nb\u{1b}[2J\u{9b}c\u{202e}d\u{2028}"), "a��b�[2J�c�d�");
+        assert_eq!(plain(&"x".repeat(5_000)).len(), LONGEST);
+        let deep = (0..50).fold(json!("\n"), |inner, _| json!({"in\n": [inner]}));
+        let Value::Object(deep) = deep else { panic!("an object") };
+        let plain = Value::Object(plain_members(deep, DEEPEST)).to_string();
+        assert!(plain.len() < 200 && !plain.contains("\\n"), "{plain}");
+    }
 }

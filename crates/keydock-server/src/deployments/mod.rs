@@ -262,7 +262,8 @@ pub(crate) async fn find_managed(
     if member.sees_all() || deployment.is_owned_by(member.caller()) {
         return Ok(Some(Managed { deployment, caller: member.caller().clone() }));
     }
-    Err(Error::forbidden(
+    Err(Error::forbidden_to(
+        member.caller(),
         "You can see this deployment but not change it or its keys. Ask one of its owners or an \
          admin.",
     ))

@@ -71,7 +71,8 @@ fn log_failure(what: &'static str, result: Result<()>) {
 }
 
 async fn read_keys(app: App) -> Result<()> {
-    app.keyring().catch_up(app.db()).await
+    app.keyring().catch_up(app.db()).await?;
+    app.journal().catch_up(app.db()).await
 }
 
 async fn refused(app: App) -> Result<()> {
@@ -95,6 +96,7 @@ async fn set_gauges(app: App) -> Result<()> {
 async fn forget(app: App) -> Result<()> {
     app.guesses().forget_idle();
     app.sign_ins().forget_idle();
+    app.refused_acts().forget_idle();
     let age = app.config().result_age;
     while app.write(async |tx| executions::forget_old(tx, age).await).await? {}
     app.write(async |tx| sessions::forget_ended(tx).await).await?;

@@ -131,7 +131,8 @@ pub async fn add(
         Some(user) => {
             let is_member = store::role_of(tx, admin.org(), user.number).await?.is_some();
             if !is_member && !users::runs_server(tx, admin.caller()).await? {
-                return Err(Error::forbidden(
+                return Err(Error::forbidden_to(
+                    admin.caller(),
                     "This address has an account on this server already. Only an administrator of \
                      the server can add it to another organization.",
                 ));

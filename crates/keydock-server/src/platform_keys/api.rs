@@ -23,7 +23,7 @@ use super::{Issued, NewKey, PlatformKey};
 use crate::{
     App, Error, FieldError, Result,
     access::{Admin, KeyHolder, Once},
-    audit_log,
+    audit_log::{self, Filter},
     keys::{
         self,
         api::{Uncached, masked, overlap},
@@ -359,8 +359,9 @@ async fn settle(
     )
 )]
 async fn audit(admin: Admin, State(app): State<App>) -> Result<Json<Vec<AuditEvent>>> {
-    let events =
-        app.read(async |tx| audit_log::list(tx, &admin, "platform_key", 100).await).await?;
+    let filter = Filter { subject: "platform_key".to_owned(), ..Filter::default() };
+    let (_, events) =
+        app.read(async |tx| audit_log::list(tx, &admin, &filter, 0, 100).await).await?;
     Ok(Json(events.into_iter().map(audit_log::api::event).collect()))
 }
 

@@ -4,7 +4,6 @@
 //! One service does all of it, because what a verified request costs is mostly what is put around it.
 
 use std::{
-    borrow::Cow,
     convert::Infallible,
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
@@ -30,7 +29,7 @@ use uuid::{Uuid, Variant, Version};
 
 use super::{Arrival, Head, Notes, REQUEST_ID, client_address, problem};
 use crate::{
-    App, Error, platform_keys,
+    App, Error, audit_log, platform_keys,
     refusals::{Refused, Whose},
 };
 
@@ -99,6 +98,8 @@ impl<S> Edge<S> {
                 Ok(Ok(response)) => response,
                 Err(panic) => panicked(panic.as_ref()),
             };
+            let carried = response.extensions().get::<Carried>().cloned();
+            record_refusal(&app, &asked, carried).await;
             response.headers_mut().extend(sender.notes.fields().iter().cloned());
             close(&app, &asked, at, response, || sender)
         }))
@@ -123,6 +124,15 @@ fn is_nonsense(path: &str) -> bool {
         && percent_encoding::percent_decode_str(path)
             .decode_utf8()
             .map_or(true, |path| path.contains('\0'))
+}
+
+/// Writes down that somebody reached for what an admin may do.
+async fn record_refusal(app: &App, asked: &Asked, carried: Option<Carried>) {
+    let Some(Carried(error)) = carried else { return };
+    if let Error::Forbidden { by: Some(by), .. } = error.as_ref() {
+        let path = shown(app, asked.uri.path());
+        audit_log::record_refused(app, by, asked.method.as_str(), &path, "forbidden").await;
+    }
 }
 
 /// Does to an answer what is done to every answer.
@@ -210,7 +220,7 @@ impl Sender {
             code: told.code.to_owned(),
             reason: told.reason,
             method: asked.method.as_str().to_owned(),
-            path: without_keys(app, path).chars().take(500).collect(),
+            path: shown(app, path).chars().take(500).collect(),
             key,
             ip: self.ip,
             agent: agent.chars().take(200).collect(),
@@ -282,26 +292,26 @@ impl Asked {
         let method = self.method.as_str();
         let (id, status) = (self.id.to_str().unwrap_or_default(), status.as_u16());
         if quiet {
-            let path = self.uri.path();
-            tracing::debug!(request.id = id, method, path, status, micros, "answered");
+            // Not made where nobody reads it: verifying a key costs less.
+            let path = || shown(app, self.uri.path());
+            tracing::debug!(request.id = id, method, path = path(), status, micros, "answered");
         } else {
-            let path = without_keys(app, self.uri.path());
-            tracing::info!(request.id = id, method, %path, status, micros, "answered");
+            let path = shown(app, self.uri.path());
+            tracing::info!(request.id = id, method, path, status, micros, "answered");
         }
     }
 }
 
-/// The path without keys: a key looks like an identifier, and some take it for one (VER-04).
-fn without_keys<'a>(app: &App, path: &'a str) -> Cow<'a, str> {
+/// The path as it may stand in a line: without keys, since a key looks like an identifier and some
+/// take it for one (VER-04), and without anything that a terminal would obey (AUD-03).
+fn shown(app: &App, path: &str) -> String {
     let is_key = |segment: &str| {
         let key = SecretKey::parse(segment);
         key.is_ok_and(|key| app.keyring().knows(&app.pepper().digest(&key)))
     };
-    if !path.split('/').any(is_key) {
-        return path.into();
-    }
-    let shown = path.split('/').map(|segment| if is_key(segment) { "[key]" } else { segment });
-    shown.collect::<Vec<_>>().join("/").into()
+    let segments = path.split('/').map(|segment| if is_key(segment) { "[key]" } else { segment });
+    let path = segments.collect::<Vec<_>>().join("/");
+    percent_encoding::utf8_percent_encode(&path, percent_encoding::CONTROLS).to_string()
 }
 
 /// Takes the client's name for the request if it has a decent one, or gives it one.

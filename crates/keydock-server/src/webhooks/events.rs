@@ -83,7 +83,7 @@ fn type_of(subject: &str, action: &str) -> Option<String> {
 
 /// Writes down what is to be told of this transaction, in this transaction.
 pub(crate) async fn write_down(tx: &mut Tx) -> Result<()> {
-    for note in tx.take_notes(audit_log::TOPIC) {
+    for note in tx.take_notes(audit_log::KEY_EVENTS) {
         let happened: Happened = serde_json::from_str(&note).map_err(Error::internal)?;
         let Some(event_type) = type_of(&happened.subject_kind, &happened.action) else { continue };
         let wanting = store::list(tx, happened.org).await?.into_iter().filter(|webhook| {

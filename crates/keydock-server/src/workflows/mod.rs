@@ -300,7 +300,8 @@ fn check_may_change(member: &Member, workflow: &Workflow) -> Result<()> {
     if member.sees_all() || workflow.is_owned_by(member.caller()) {
         return Ok(());
     }
-    Err(Error::forbidden(
+    Err(Error::forbidden_to(
+        member.caller(),
         "You can see this workflow but not change it. Ask one of its owners or an admin.",
     ))
 }

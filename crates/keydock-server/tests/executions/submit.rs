@@ -435,6 +435,8 @@ async fn the_server_has_so_many_executions_at_a_time() {
     assert_eq!(world.submit(Form::invoice(2)).await.status, 429);
 }
 
+/// Proves AUD-06 for the HTTP interface: each reading of a result is an event, also by whoever waited
+/// for it.
 #[tokio::test]
 async fn accepting_and_reading_are_events() {
     let world = World::working().await;

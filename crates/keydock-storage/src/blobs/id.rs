@@ -42,7 +42,7 @@ impl BlobId {
     }
 
     /// Reads back what [`path`](Self::path) made.
-    pub(super) fn of_path(path: &Path) -> Option<Self> {
+    pub fn of_path(path: &Path) -> Option<Self> {
         let (owner, item) = path.file_name()?.to_str()?.split_once('.')?;
         let org = path.parent()?.parent()?.file_name()?.to_str()?;
         let id =
@@ -52,7 +52,7 @@ impl BlobId {
 
     /// Its place under the root: a folder for the organization, in it 256 folders chosen by the
     /// last byte of the owner, which is random while the first ones are the time.
-    pub(super) fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         let [.., last] = self.owner.into_bytes();
         PathBuf::from(format!("{}/{last:02x}/{}.{}", self.org, self.owner, self.item))
     }

@@ -33,6 +33,7 @@
 //! ```
 
 mod connect;
+mod dump;
 mod error;
 mod migrations;
 mod row;
@@ -48,6 +49,7 @@ use sqlx::{PgPool, SqlitePool};
 use self::tx::Conn;
 pub use self::{
     connect::Options,
+    dump::{DumpError, Table},
     error::{Error, OnConflict},
     migrations::Migrated,
     row::{Column, FromColumn, FromRow, Row},

@@ -15,7 +15,7 @@ use super::{Error, FromRow, Row, Value, args, value};
 /// can commit it; dropped, it rolls back.
 #[derive(Debug)]
 pub struct Tx {
-    conn: Conn,
+    pub(super) conn: Conn,
     now: Timestamp,
     rng: Arc<Mutex<ChaCha20Rng>>,
     ids: u16,
@@ -75,6 +75,9 @@ impl Tx {
     /// call it a success.
     pub(super) async fn commit(self) -> Result<Topics, Error> {
         self.still_whole()?;
+        if let Some((topic, _)) = self.notes.first() {
+            return Err(Error::Driver(Box::new(Unwritten(topic))));
+        }
         match self.conn {
             Conn::Sqlite(tx) => tx.commit().await?,
             Conn::Postgres(tx) => tx.commit().await?,
@@ -113,7 +116,8 @@ impl Tx {
     }
 
     /// Announces a topic and keeps what there is to say about it, for whoever writes it down as the
-    /// last step of this transaction: what all transactions lock is locked last.
+    /// last step of this transaction: what all transactions lock is locked last. A transaction whose
+    /// notes nobody took does not commit.
     pub fn announce_about(&mut self, topic: &'static str, note: String) {
         self.announce(topic);
         self.notes.push((topic, note));
@@ -227,3 +231,8 @@ impl Tx {
 #[derive(Debug, thiserror::Error)]
 #[error("an earlier statement of this transaction failed")]
 struct AlreadyFailed;
+
+/// Something was to be written down as the last step, and was not.
+#[derive(Debug, thiserror::Error)]
+#[error("what was noted about \"{0}\" was not written down")]
+struct Unwritten(&'static str);

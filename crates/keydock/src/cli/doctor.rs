@@ -158,8 +158,10 @@ async fn database(config: &Config) -> Vec<Finding> {
         Err(error) => Finding::new("schema", State::Bad, error.to_string()),
     };
     let pepper = pepper(config, Some(&db)).await;
+    let quarantine = super::backup::quarantine(&db).await;
     db.close().await;
-    vec![reached, schema, pepper]
+    let quarantine = quarantine.map(|words| Finding::new("keys", State::Worth, words));
+    [reached, schema, pepper].into_iter().chain(quarantine).collect()
 }
 
 /// Reads a small document in the confined child, as the server would.

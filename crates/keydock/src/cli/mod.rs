@@ -6,6 +6,8 @@
     reason = "help is read in a terminal, not as Markdown"
 )]
 
+mod audit;
+mod backup;
 mod connection;
 mod deployments;
 mod doctor;
@@ -43,6 +45,12 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Check settings, folders, secrets and the database of a server, and say what to mend
     Doctor(doctor::Doctor),
+    /// Verify, anchor and export the audit log of a server
+    Audit(audit::Audit),
+    /// Write everything that a server keeps to one file
+    Backup(backup::Backup),
+    /// Put a backup into an empty data folder and an empty database
+    Restore(backup::Restore),
     /// Tell whose platform key this is
     Whoami(whoami::Whoami),
     /// Manage the keys of a deployment, with a platform key
@@ -119,6 +127,19 @@ impl From<std::io::Error> for Ended {
     }
 }
 
+/// The database of a server as it is: one of an older version is brought up to date first.
+async fn open_existing(config: &keydock_server::config::Config) -> Result<keydock_storage::db::Db> {
+    let found = keydock_server::bootstrap::connect_existing(config).await?;
+    let db = found.ok_or_else(|| Ended::new(Failure::Usage, "there is no database yet"))?;
+    let pending =
+        db.pending_migrations().await.map_err(|error| Ended::new(Failure::Other, error))?;
+    if pending.is_empty() {
+        return Ok(db);
+    }
+    let words = "the database is of an older version: start the server once with this program";
+    Err(Ended::new(Failure::Usage, words))
+}
+
 /// Runs the command that the program was called with.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -142,6 +163,9 @@ async fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Serve(serve) => serve.run().await,
         Command::Migrate(migrate) => migrate.run(output).await,
         Command::Doctor(doctor) => doctor.run(output).await,
+        Command::Audit(audit) => audit.run(output).await,
+        Command::Backup(backup) => backup.run(output).await,
+        Command::Restore(restore) => restore.run(output).await,
         Command::Whoami(whoami) => whoami.run(output).await,
         Command::Keys(keys) => keys.run(output).await,
         Command::Deployments(deployments) => deployments.run(output).await,

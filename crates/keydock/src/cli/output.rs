@@ -1,7 +1,7 @@
 //! What commands print: tables for people, JSON for programs. The one place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this is for")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
@@ -49,6 +49,15 @@ impl Output {
     }
 }
 
+/// Writes text that is the result as it is. Whoever reads it may have heard enough.
+pub(super) fn lines(text: &str) -> super::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
 /// Says something that is no result.
 pub(super) fn note(text: &str) {
     eprintln!("{text}");
@@ -79,7 +88,8 @@ pub(super) fn cell(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => text.replace(['\n', '\r'], " "),
+        // A name must not write lines of its own, nor speak to the terminal.
+        Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
         other => other.to_string(),
     }
 }

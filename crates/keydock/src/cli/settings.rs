@@ -66,6 +66,7 @@ fn environment() -> Result<Settings> {
     Ok(Settings {
         database_connections: number("KEYDOCK_DATABASE_CONNECTIONS")?,
         pepper_file: variable("KEYDOCK_PEPPER_FILE").map(PathBuf::from),
+        revocation_journal: variable("KEYDOCK_REVOCATION_JOURNAL").map(PathBuf::from),
         trusted_proxies: variable("KEYDOCK_TRUSTED_PROXIES").map(list),
         first_org: variable("KEYDOCK_FIRST_ORG"),
         admin_user: variable("KEYDOCK_ADMIN_USER"),
