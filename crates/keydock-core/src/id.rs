@@ -54,6 +54,16 @@ kinds! {
     Job,
     /// Kind of [`Id`]: an entry of the audit log.
     AuditEvent,
+    /// Kind of [`Id`]: trust in an issuer of tokens for pipelines.
+    CiTrust,
+    /// Kind of [`Id`]: a key of an organization that ends by itself.
+    PlatformToken,
+    /// Kind of [`Id`]: somewhere to tell what happens.
+    Webhook,
+    /// Kind of [`Id`]: something that webhooks tell of.
+    WebhookEvent,
+    /// Kind of [`Id`]: one message for one webhook.
+    WebhookDelivery,
     /// Kind of [`Id`]: a sign-in of a person.
     Session,
     /// Kind of [`Id`]: what a program of the SDK says it has used.

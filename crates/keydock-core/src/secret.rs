@@ -20,20 +20,28 @@ pub enum KeyKind {
     Deployment,
     /// Several or all deployments of an organization.
     OrgDeployment,
+    /// A whole organization, as far as its tier goes, within the hour: a platform token.
+    PlatformToken,
 }
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::Platform, Self::PlatformApi, Self::Deployment, Self::OrgDeployment];
+    pub const ALL: [Self; 5] = [
+        Self::Platform,
+        Self::PlatformApi,
+        Self::Deployment,
+        Self::OrgDeployment,
+        Self::PlatformToken,
+    ];
 
     /// Written in front of a prefixed secret. Never change a released one: it would kill its keys.
-    const fn prefix(self) -> &'static str {
+    pub const fn prefix(self) -> &'static str {
         match self {
             Self::Platform => "kdp_",
             Self::PlatformApi => "kda_",
             Self::Deployment => "kdd_",
             Self::OrgDeployment => "kdo_",
+            Self::PlatformToken => "kdt_",
         }
     }
 
@@ -44,6 +52,7 @@ impl KeyKind {
             Self::PlatformApi => "platform_api",
             Self::Deployment => "deployment",
             Self::OrgDeployment => "org_deployment",
+            Self::PlatformToken => "platform_token",
         }
     }
 }
@@ -108,6 +117,9 @@ pub struct SecretKey {
 pub struct Malformed;
 
 impl SecretKey {
+    /// How long a prefixed secret is.
+    pub const PREFIXED_LEN: usize = PREFIXED_LEN;
+
     /// Generates a secret from the given random numbers, which must come from the system's source.
     pub fn generate(kind: KeyKind, form: SecretForm, rng: &mut impl CryptoRng) -> Self {
         match form {

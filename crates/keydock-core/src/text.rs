@@ -156,6 +156,10 @@ text! {
     ApiKeyPurpose, |text| check(text, &Rule { max: 512, may_be_blank: false, markup: Markup::Refused })
 }
 text! {
+    /// What a webhook is for: at most 255 characters.
+    WebhookDescription, |text| check(text, &Rule { max: 255, may_be_blank: true, markup: Markup::Refused })
+}
+text! {
     /// What an organization is called on pages: 1 to 150 characters.
     OrgTitle, |text| check(text, &Rule { max: 150, may_be_blank: false, markup: Markup::Refused })
 }

@@ -22,6 +22,7 @@ use crate::{
         throttle::{Guesses, SignIns},
     },
     audit_log::{self, Refusals},
+    ci_trusts,
     config::Config,
     console, deployment_keys,
     deployments::{
@@ -29,10 +30,11 @@ use crate::{
         directory::{self, Directory},
     },
     executions::{self, Completions},
-    forward_auth, jobs, members, org_deployment_keys, organizations, platform_api_keys,
-    platform_keys, refusals, sdk, sessions,
+    forward_auth, jobs, leaked_keys, members, org_deployment_keys, organizations,
+    outbound::Outbound,
+    platform_api_keys, platform_keys, platform_tokens, refusals, sdk, sessions,
     telemetry::Metrics,
-    tokens, users, web, workflows,
+    tokens, users, web, webhooks, workflows,
 };
 
 /// What every handler can reach.
@@ -55,6 +57,8 @@ struct Inner {
     sandbox: Sandbox,
     completions: Completions,
     deployment_names: Directory,
+    outbound: Outbound,
+    issuers: ci_trusts::Issuers,
     work: tokio::sync::Notify,
     metrics: Arc<Metrics>,
 }
@@ -84,6 +88,8 @@ impl App {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
             refusals: refusals::Waiting::default(),
+            outbound: Outbound::new(&config.outbound_allow),
+            issuers: ci_trusts::Issuers::default(),
             refused_acts: audit_log::refusals(),
             config,
             db,
@@ -175,6 +181,16 @@ impl App {
         &self.0.deployment_names
     }
 
+    /// Calls addresses that users name.
+    pub fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    /// The keys of issuers of tokens that organizations trust.
+    pub fn issuers(&self) -> &ci_trusts::Issuers {
+        &self.0.issuers
+    }
+
     /// Wakes the workers.
     pub fn work(&self) -> &tokio::sync::Notify {
         &self.0.work
@@ -192,6 +208,8 @@ impl App {
             .db()
             .write(async |tx| {
                 let value = work(tx).await?;
+                // What is told to others is written before the rows that all transactions lock.
+                webhooks::write_down(tx).await?;
                 if changes::write_down(tx).await? > 0 && self.journal().is_behind() {
                     return Err(journal_is_behind());
                 }
@@ -246,6 +264,10 @@ impl App {
             .merge(org_deployment_keys::api::routes())
             .merge(executions::api::routes())
             .merge(refusals::api::routes())
+            .merge(leaked_keys::api::routes())
+            .merge(webhooks::api::routes())
+            .merge(platform_tokens::api::routes())
+            .merge(ci_trusts::api::routes())
             .merge(audit_log::api::routes())
             .merge(sdk::api::routes())
             .merge(tokens::api::routes())

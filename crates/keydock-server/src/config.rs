@@ -12,6 +12,8 @@ use keydock_core::{organizations::OrgName, secret::SecretForm};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::access::leaks::OnLeak;
+
 /// The settings of a server, checked.
 #[derive(Clone)]
 pub struct Config {
@@ -47,6 +49,10 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Unknown keys that an address may send in a minute before it is told to wait.
     pub guesses: NonZeroU32,
+    /// What is done about a key that somebody found and reported.
+    pub leaked_keys: OnLeak,
+    /// Addresses inside that may be called all the same, and over `http` and at any port.
+    pub outbound_allow: Vec<IpNet>,
     public_url: Option<String>,
     trusted_proxies: Vec<IpNet>,
 }
@@ -92,6 +98,8 @@ pub struct Settings {
     pub result_age_hours: Option<u64>,
     pub workers: Option<NonZeroUsize>,
     pub guesses_per_minute: Option<NonZeroU32>,
+    pub leaked_keys: Option<String>,
+    pub outbound_allow: Option<Vec<String>>,
 }
 
 /// Why the settings cannot be used; names the setting and the remedy.
@@ -142,6 +150,8 @@ impl Settings {
             result_age_hours: self.result_age_hours.or(weaker.result_age_hours),
             workers: self.workers.or(weaker.workers),
             guesses_per_minute: self.guesses_per_minute.or(weaker.guesses_per_minute),
+            leaked_keys: self.leaked_keys.or(weaker.leaked_keys),
+            outbound_allow: self.outbound_allow.or(weaker.outbound_allow),
         }
     }
 
@@ -183,8 +193,10 @@ impl Settings {
             ),
             workers: self.workers.unwrap_or_else(default_workers),
             guesses: self.guesses_per_minute.unwrap_or(NonZeroU32::new(100).expect("not zero")),
+            leaked_keys: self.on_leak()?,
             public_url,
-            trusted_proxies: check_proxies(self.trusted_proxies.unwrap_or_default())?,
+            outbound_allow: check_nets("outbound_allow", self.outbound_allow)?,
+            trusted_proxies: check_nets("trusted_proxies", self.trusted_proxies)?,
             data,
         })
     }
@@ -200,6 +212,14 @@ impl Settings {
             }
             (Some(_), None) => Err(invalid("admin_password", "admin_user is set, so set this too")),
             (None, Some(_)) => Err(invalid("admin_user", "admin_password is set, so set this too")),
+        }
+    }
+
+    fn on_leak(&self) -> Result<OnLeak, InvalidSetting> {
+        match self.leaked_keys.as_deref() {
+            None | Some("disable") => Ok(OnLeak::Disable),
+            Some("warn") => Ok(OnLeak::Warn),
+            Some(_) => Err(invalid("leaked_keys", "write \"disable\" or \"warn\"")),
         }
     }
 
@@ -245,17 +265,20 @@ fn check_database(text: String) -> Result<String, InvalidSetting> {
     Err(invalid("database", "write sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))
 }
 
-fn check_proxies(texts: Vec<String>) -> Result<Vec<IpNet>, InvalidSetting> {
+fn check_nets(
+    setting: &'static str,
+    texts: Option<Vec<String>>,
+) -> Result<Vec<IpNet>, InvalidSetting> {
     let parse = |text: String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         net.map_err(|_| {
             invalid(
-                "trusted_proxies",
+                setting,
                 format!("\"{text}\" is neither an address nor a range such as 10.0.0.0/8"),
             )
         })
     };
-    texts.into_iter().map(parse).collect()
+    texts.unwrap_or_default().into_iter().map(parse).collect()
 }
 
 /// Not more, since both may hold passwords: of the administrator, of the database.
@@ -325,14 +348,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&str, &str); 8] = [
+        let cases: [(&str, &str); 10] = [
             ("listen = \"8080\"", "listen"),
             ("database = \"mysql://x\"", "database"),
             ("public_url = \"example.com\"", "public_url"),
             ("trusted_proxies = [\"ten\"]", "trusted_proxies"),
+            ("outbound_allow = [\"10.0.0\"]", "outbound_allow"),
             ("first_org = \"whoami\"", "first_org"),
             ("admin_user = \"root\"", "admin_password"),
             ("secret_form = \"short\"", "secret_form"),
+            ("leaked_keys = \"keep\"", "leaked_keys"),
             ("lisen = \"127.0.0.1:1\"", "keydock.toml"),
         ];
         for (text, setting) in cases {

@@ -101,6 +101,14 @@ pub enum Error {
         "Cannot demote or remove the only admin of the organization. Make another member admin first."
     )]
     LastAdmin,
+    /// A token that was offered in exchange for one of ours is not taken (RFC 6749, section 5.2).
+    #[error("{description}")]
+    TokenRefused {
+        /// The word of the standard.
+        error: &'static str,
+        /// What to do about it, for a person.
+        description: String,
+    },
     /// Somebody else changed the same thing at the same time.
     #[error("{detail}")]
     Conflict {

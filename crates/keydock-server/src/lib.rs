@@ -8,25 +8,30 @@ pub mod config;
 mod error;
 
 pub mod audit_log;
+pub mod ci_trusts;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod executions;
 pub mod forward_auth;
+pub mod leaked_keys;
 pub mod members;
 pub mod org_deployment_keys;
 pub mod organizations;
 pub mod platform_api_keys;
 pub mod platform_keys;
+pub mod platform_tokens;
 pub mod refusals;
 pub mod sdk;
 pub mod sessions;
 pub mod tokens;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;
 
 pub mod console;
 pub mod jobs;
 pub mod keys;
+pub mod outbound;
 pub mod telemetry;
 pub mod web;
 

@@ -51,6 +51,8 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
     let new_deployment = json!({"workflow": "{free_workflow}", "api_name": "d{unique}"});
     let new_key = json!({"name": "k{unique}", "description": "for everybody"});
     let role = json!({"email": "{target_email}", "role": "admin"});
+    let new_trust = json!({"name": "t{unique}", "issuer": "https://issuer.example",
+                           "audience": "us", "conditions": {"sub": "x"}, "permission": "read"});
     let tenant = |path: &str| format!("{ORG}{path}");
     vec![
         (get.clone(), "/api/v1/login".to_owned(), None),
@@ -58,6 +60,11 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
             post.clone(),
             "/api/v1/login".to_owned(),
             Some(json!({"username": "nobody", "password": "wrong"})),
+        ),
+        (
+            post.clone(),
+            "/api/v1/report-leaked-key".to_owned(),
+            Some(json!({"key": "00000000-0000-4000-8000-000000000000"})),
         ),
         (get.clone(), "/api/v1/logout".to_owned(), None),
         (post.clone(), "/api/v1/logout".to_owned(), Some(json!({}))),
@@ -149,6 +156,31 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         ),
         (post.clone(), tenant("global-api-deployment/keys/{org_key}/rotate/"), Some(json!({}))),
         (get.clone(), tenant("global-api-deployment/deployments/"), None),
+        (post.clone(), "/api/v1/token".to_owned(), Some(json!({"grant_type": "x"}))),
+        (get.clone(), tenant("ci-trusts/"), None),
+        (post.clone(), tenant("ci-trusts/"), Some(new_trust.clone())),
+        (get.clone(), tenant("ci-trusts/{trust}/"), None),
+        (patch.clone(), tenant("ci-trusts/{trust}/"), Some(json!({"permission": "read"}))),
+        (delete.clone(), tenant("ci-trusts/{trust}/"), None),
+        (get.clone(), tenant("platform-tokens/"), None),
+        (delete.clone(), tenant("platform-tokens/{trust}/"), None),
+        (get.clone(), tenant("webhooks/"), None),
+        (
+            post.clone(),
+            tenant("webhooks/"),
+            Some(json!({"url": "https://hooks.example.com/{unique}", "is_enabled": false})),
+        ),
+        (get.clone(), tenant("webhooks/{webhook}/"), None),
+        (patch.clone(), tenant("webhooks/{webhook}/"), Some(json!({"description": "changed"}))),
+        (delete.clone(), tenant("webhooks/{webhook}/"), None),
+        (post.clone(), tenant("webhooks/{webhook}/rotate/"), Some(json!({}))),
+        (post.clone(), tenant("webhooks/{webhook}/ping/"), Some(json!({}))),
+        (get.clone(), tenant("webhooks/{webhook}/deliveries/"), None),
+        (
+            post.clone(),
+            tenant("webhooks/{webhook}/deliveries/{webhook}/redeliver/"),
+            Some(json!({})),
+        ),
         (get.clone(), tenant("workflow/"), None),
         (post.clone(), tenant("workflow/"), Some(new_workflow.clone())),
         (post.clone(), tenant("workflow/validate/"), Some(json!({"definition": DEFINITION}))),
@@ -471,6 +503,19 @@ impl World {
         let mut new = new;
         new["allow_all_deployments"] = true.into();
         let (org_key, _) = self.make_key("global-api-deployment/keys/", new).await;
+        let trust = if wanted.contains("{trust}") {
+            let body = json!({"name": format!("trust {unique}"), "issuer": "https://issuer.example",
+                              "audience": "us", "conditions": {"sub": "x"}, "permission": "read"});
+            text(&make("ci-trusts/", body).await, "id")
+        } else {
+            String::new()
+        };
+        let webhook = if wanted.contains("{webhook}") {
+            let body = json!({"url": "https://hooks.example.com/", "event_types": ["*"]});
+            text(&make("webhooks/", body).await, "id")
+        } else {
+            String::new()
+        };
         let (idle, idle_secret) = self.idle_key().await;
         Things(vec![
             ("{org}", harness::ORG.to_owned()),
@@ -484,6 +529,8 @@ impl World {
             ("{deployment_key}", text(&key, "id")),
             ("{api_key}", api_key),
             ("{org_key}", org_key),
+            ("{trust}", trust),
+            ("{webhook}", webhook),
             ("{idle_key}", idle),
             ("{idle_secret}", idle_secret),
             ("{target_email}", target),

@@ -34,9 +34,13 @@ const FEATURES: &[&str] = &[
     "platform_api_keys",
     "executions",
     "refusals",
+    "platform_tokens",
     "sdk",
     "tokens",
     "forward_auth",
+    "leaked_keys",
+    "ci_trusts",
+    "webhooks",
 ];
 
 #[test]
@@ -130,11 +134,17 @@ fn statements_name_the_organization() {
         ("sessions/store.rs", "DELETE FROM sessions WHERE"),
         // A restore ends every sign-in.
         ("access/key_store.rs", "DELETE FROM sessions WHERE TRUE"),
+        ("access/key_store.rs", "UPDATE platform_tokens SET revoked_at = $1"),
         // There is one chain for all organizations.
         ("audit_log/store.rs", "SET seq = $1, hash = $2, seal = $3 WHERE id = $4"),
         ("audit_log/store.rs", "COUNT(*) FROM audit_events WHERE seq IS"),
         // Upkeep: what is over for long enough, of everybody.
         ("executions/store.rs", "WHERE finished_at < $"),
+        ("webhooks/store.rs", "WHERE created_at < $1"),
+        ("platform_tokens/store.rs", "WHERE expires_at < $1"),
+        ("platform_tokens/store.rs", "WHERE digest = $1 AND expires_at < $2"),
+        ("platform_tokens/store.rs", "WHERE k.digest = $1"),
+        ("platform_tokens/store.rs", "SET last_used_at = used.last_at"),
         ("executions/store.rs", "WHERE forgotten_at = $1"),
         ("sdk/store.rs", "WHERE expires_at <= $1"),
         ("sdk/store.rs", "WHERE at < $1"),
@@ -160,6 +170,10 @@ fn statements_name_the_organization() {
         "sdk_page_usage",
         "audit_events",
         "sessions",
+        "webhooks",
+        "webhook_deliveries",
+        "ci_trusts",
+        "platform_tokens",
     ];
     let mut strays = Vec::new();
     for (file, text) in sources() {

@@ -468,10 +468,10 @@ async fn every_change_is_on_record() {
         .collect();
     insta::assert_json_snapshot!(told, @r#"
     [
-      "deployment_key_created user {\"deployment\":null,\"description\":\"for ci\",\"is_active\":true}",
-      "deployment_key_changed platform_key {\"deployment\":null,\"description\":\"for ci\",\"changed\":[\"is_active\"],\"is_active\":false}",
-      "deployment_key_rotated user {\"deployment\":null,\"description\":\"for ci\",\"version\":2,\"grace_seconds\":5}",
-      "deployment_key_deleted user {\"deployment\":null,\"description\":\"for ci\",\"was_active\":false}"
+      "deployment_key_created user {\"deployment\":null,\"description\":\"for ci\",\"last_four\":\"df7d\",\"is_active\":true}",
+      "deployment_key_changed platform_key {\"deployment\":null,\"description\":\"for ci\",\"last_four\":\"df7d\",\"changed\":[\"is_active\"],\"is_active\":false}",
+      "deployment_key_rotated user {\"deployment\":null,\"description\":\"for ci\",\"last_four\":\"711c\",\"version\":2,\"grace_seconds\":5}",
+      "deployment_key_deleted user {\"deployment\":null,\"description\":\"for ci\",\"last_four\":\"711c\",\"was_active\":false}"
     ]
     "#);
     let all = told.concat();

@@ -317,9 +317,9 @@ async fn every_change_is_on_record() {
     let told: Vec<String> =
         events.iter().map(|(what, who, how)| format!("{what} by {who} {how}")).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-    platform_api_key_created by user {"key_name":"ci","permission":"read","is_active":true}
-    platform_api_key_changed by user {"key_name":"ci","permission":"full_access","changed":["permission"],"is_active":true}
-    platform_api_key_rotated by platform_api_key {"key_name":"ci","permission":"full_access","version":2,"grace_seconds":0}
-    platform_api_key_deleted by user {"key_name":"ci","permission":"full_access","was_active":true}
+    platform_api_key_created by user {"key_name":"ci","permission":"read","last_four":"7e10","is_active":true}
+    platform_api_key_changed by user {"key_name":"ci","permission":"full_access","last_four":"7e10","changed":["permission"],"is_active":true}
+    platform_api_key_rotated by platform_api_key {"key_name":"ci","permission":"full_access","last_four":"c383","version":2,"grace_seconds":0}
+    platform_api_key_deleted by user {"key_name":"ci","permission":"full_access","last_four":"c383","was_active":true}
     "#);
 }

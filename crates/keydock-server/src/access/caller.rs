@@ -10,6 +10,7 @@ use keydock_core::{
     id::{self, Id, OrgNumber, UserNumber},
     organizations::OrgName,
     role::{Role, Tier},
+    secret::KeyKind,
 };
 
 use super::{
@@ -64,6 +65,24 @@ pub enum Actor {
         /// What people call it.
         name: Arc<str>,
     },
+    /// A program with a platform token.
+    PlatformToken {
+        /// The token.
+        id: Id<id::PlatformToken>,
+        /// What the trust is called by which it was granted.
+        name: Arc<str>,
+        /// The account that owns what it creates.
+        user: UserNumber,
+    },
+    /// A pipeline that proved who it is.
+    Pipeline {
+        /// Who, in the words of its issuer.
+        subject: String,
+        /// What the trust in it is called.
+        trust: String,
+    },
+    /// Somebody of whom nothing is known, as whoever finds a key and reports it.
+    Anonymous,
     /// The server itself, when it starts or works through its queue.
     Server,
 }
@@ -77,6 +96,9 @@ impl Actor {
             Self::PlatformApiKey { id, .. } => format!("key {id}"),
             Self::DeploymentKey { id } => format!("key {id}"),
             Self::OrgDeploymentKey { id, .. } => format!("key {id}"),
+            Self::PlatformToken { id, .. } => format!("token {id}"),
+            Self::Pipeline { subject, trust } => format!("pipeline {trust}\n{subject}"),
+            Self::Anonymous => "anonymous".to_owned(),
             Self::Server => "server".to_owned(),
         }
     }
@@ -99,7 +121,9 @@ impl Caller {
     /// The account that owns what the caller creates: the person, or that of a platform API key.
     pub fn user(&self) -> Option<UserNumber> {
         match self.actor {
-            Actor::Person { user, .. } | Actor::PlatformApiKey { user, .. } => Some(user),
+            Actor::Person { user, .. }
+            | Actor::PlatformApiKey { user, .. }
+            | Actor::PlatformToken { user, .. } => Some(user),
             _ => None,
         }
     }
@@ -277,6 +301,13 @@ async fn by_key(parts: &mut Parts, app: &App) -> Result<Member> {
 pub(crate) fn actor(key: Id<id::AnyKey>, opens: Opens) -> Actor {
     match opens {
         Opens::Organization { key_name } => Actor::PlatformKey { id: key.widen(), name: key_name },
+        Opens::OrganizationTiered(facts) if facts.kind == KeyKind::PlatformToken => {
+            Actor::PlatformToken {
+                id: key.widen(),
+                name: Arc::clone(&facts.name),
+                user: facts.user,
+            }
+        }
         Opens::OrganizationTiered(facts) => Actor::PlatformApiKey {
             id: key.widen(),
             name: Arc::clone(&facts.name),

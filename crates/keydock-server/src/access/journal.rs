@@ -241,6 +241,7 @@ pub(crate) async fn recover(tx: &mut Tx, journaled: &Journaled) -> Result<Recove
         return quarantine(tx).await;
     }
     key_store::end_sessions(tx).await?;
+    key_store::end_tokens(tx, tx.now()).await?;
     let now: Timestamp = tx.now();
     let mut closed = 0;
     for digest in journaled.closed_after(known) {
@@ -260,6 +261,7 @@ pub(crate) async fn recover_restored(tx: &mut Tx, journaled: &Journaled) -> Resu
         return quarantine(tx).await;
     }
     key_store::end_sessions(tx).await?;
+    key_store::end_tokens(tx, tx.now()).await?;
     match recover(tx, journaled).await? {
         Recovered::Nothing => Ok(Recovered::Closed(0)),
         recovered => Ok(recovered),
@@ -270,6 +272,7 @@ pub(crate) async fn recover_restored(tx: &mut Tx, journaled: &Journaled) -> Resu
 /// work.
 pub(crate) async fn quarantine(tx: &mut Tx) -> Result<Recovered> {
     key_store::end_sessions(tx).await?;
+    key_store::end_tokens(tx, tx.now()).await?;
     let now = tx.now();
     let closed = key_store::close_all(tx, now).await?;
     for digests in &closed {

@@ -61,6 +61,13 @@ pub(super) async fn quarantine(tx: &mut Tx) -> Result<Option<Timestamp>> {
     Ok(at.and_then(|at| at.parse().ok()).map(Timestamp::from_micros))
 }
 
+/// Ends every platform token: nobody knows which were revoked, and a pipeline gets another one.
+pub(super) async fn end_tokens(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE platform_tokens SET revoked_at = $1 WHERE revoked_at IS NULL";
+    tx.execute(sql, args![now]).await?;
+    Ok(())
+}
+
 /// Ends every sign-in: what was ended since the backup must not come back.
 pub(super) async fn end_sessions(tx: &mut Tx) -> Result<()> {
     tx.execute("DELETE FROM sessions WHERE TRUE", args![]).await?;

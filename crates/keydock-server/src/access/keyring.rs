@@ -37,6 +37,7 @@ use super::{
 use crate::{
     Error, Result,
     keys::{self, Controls},
+    platform_tokens,
 };
 
 /// For how long a ring that lost touch with the database is still believed (VER-05).
@@ -72,9 +73,11 @@ pub enum Opens {
     Deployments(Arc<OrgWide>),
 }
 
-/// What is known of a platform API key.
+/// What is known of a platform API key or a platform token.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ApiKey {
+    /// Which of the two.
+    pub kind: KeyKind,
     /// What people call it.
     pub name: Arc<str>,
     /// How much it opens.
@@ -335,6 +338,12 @@ impl Keyring {
             {
                 after = last;
             }
+            let mut after = String::new();
+            while let Some(last) =
+                self.hold_page(platform_tokens::entries(tx, &mut orgs, &after, PAGE).await?)
+            {
+                after = last;
+            }
             Ok::<_, Error>(())
         })
         .await?;
@@ -372,7 +381,11 @@ impl Keyring {
 
     /// Makes what is true of `digest` in the database true here.
     async fn apply(&self, tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<()> {
-        match keys::find_entry(tx, orgs, digest).await? {
+        let found = match keys::find_entry(tx, orgs, digest).await? {
+            Some(entry) => Some(entry),
+            None => platform_tokens::find_entry(tx, orgs, digest).await?,
+        };
+        match found {
             Some(entry) => self.hold(entry),
             None => {
                 self.held.pin().remove(&tag(digest));
@@ -524,7 +537,7 @@ impl Opens {
     pub fn kind(&self) -> KeyKind {
         match self {
             Self::Organization { .. } => KeyKind::Platform,
-            Self::OrganizationTiered(_) => KeyKind::PlatformApi,
+            Self::OrganizationTiered(key) => key.kind,
             Self::Deployment(_) => KeyKind::Deployment,
             Self::Deployments(_) => KeyKind::OrgDeployment,
         }

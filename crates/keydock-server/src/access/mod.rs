@@ -25,6 +25,7 @@ pub mod guard;
 pub mod journal;
 mod key_store;
 pub mod keyring;
+pub mod leaks;
 mod once;
 pub mod passwords;
 mod possession;

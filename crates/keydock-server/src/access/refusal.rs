@@ -116,6 +116,7 @@ impl Genuine {
             KeyKind::PlatformApi => "platform API key",
             KeyKind::Deployment => "deployment key",
             KeyKind::OrgDeployment => "organization deployment key",
+            KeyKind::PlatformToken => "platform token",
         };
         match &self.name {
             Some(name) => format!("{kind} \"{name}\""),
@@ -226,6 +227,12 @@ impl Refusal {
                                  deleted; ask an administrator for a new one."
                 .to_owned(),
             Self::Guessing { .. } => "Wait, then try again with a key that works.".to_owned(),
+            Self::Inactive(key) if key.kind == KeyKind::PlatformToken => {
+                format!("This {} was revoked. Exchange another one.", key.describe())
+            }
+            Self::Expired(key) if key.kind == KeyKind::PlatformToken => {
+                format!("This {} has expired. Exchange another one.", key.describe())
+            }
             Self::Inactive(key) => {
                 let who = match key.kind {
                     KeyKind::Deployment => "An owner of the deployment",

@@ -23,7 +23,7 @@ use super::{
     changes,
     keyring::{Keyring, Tag, Use, tag},
 };
-use crate::{Error, Result, keys};
+use crate::{Error, Result, keys, platform_tokens};
 
 /// How often the uses of one key are written down (AUD-05).
 const EVERY: Duration = Duration::from_mins(1);
@@ -301,7 +301,8 @@ async fn write_down(keyring: &Keyring, db: &Db, due: Vec<Tag>) -> Result<()> {
         }
         let uses: Vec<&Used> = batch.iter().flat_map(|(_, uses)| uses).collect();
         let written = db.write(async |tx| {
-            let written: HashSet<_> = keys::record_uses(tx, &uses).await?.into_iter().collect();
+            let mut written: HashSet<_> = keys::record_uses(tx, &uses).await?.into_iter().collect();
+            written.extend(platform_tokens::record_uses(tx, &uses).await?);
             // An overlap that was to begin with the first use of a new secret has begun.
             changes::write_down(tx).await?;
             Ok::<_, Error>(written)

@@ -11,12 +11,15 @@ mod refused;
 mod store;
 pub mod verify;
 
+use std::time::Duration;
+
 use keydock_core::{
     id::{self, Id, OrgNumber},
     secret::KeyKind,
     time::Timestamp,
 };
 use keydock_storage::db::Tx;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -29,8 +32,11 @@ pub(crate) use self::{
 };
 use crate::{
     Error, Result,
-    access::{Actor, Admin, Caller, Person, Visitor},
+    access::{Actor, Admin, Caller, Person, Visitor, leaks::Effect},
 };
+
+/// How often it is said that a key was reported which did not have to be stopped.
+const SAY_AGAIN: Duration = Duration::from_hours(24);
 
 /// The longest text that an event holds, in characters.
 const LONGEST: usize = 1_000;
@@ -58,6 +64,15 @@ pub enum Action {
     DeploymentCreated,
     DeploymentChanged,
     DeploymentDeleted,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookRotated,
+    WebhookDisabled,
+    WebhookRedelivered,
+    WebhookDeleted,
+    CiTrustCreated,
+    CiTrustChanged,
+    CiTrustDeleted,
     ExecutionAccepted,
     ExecutionRead,
     AdministrationRefused,
@@ -82,6 +97,15 @@ impl Action {
             Self::DeploymentCreated => "deployment_created",
             Self::DeploymentChanged => "deployment_changed",
             Self::DeploymentDeleted => "deployment_deleted",
+            Self::WebhookCreated => "webhook_created",
+            Self::WebhookChanged => "webhook_changed",
+            Self::WebhookRotated => "webhook_rotated",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::WebhookRedelivered => "webhook_redelivered",
+            Self::WebhookDeleted => "webhook_deleted",
+            Self::CiTrustCreated => "ci_trust_created",
+            Self::CiTrustChanged => "ci_trust_changed",
+            Self::CiTrustDeleted => "ci_trust_deleted",
             Self::ExecutionAccepted => "execution_accepted",
             Self::ExecutionRead => "execution_result_read",
             Self::AdministrationRefused => "administration_refused",
@@ -103,9 +127,24 @@ pub enum KeyVerb {
     RotationFinished,
     Deleted,
     Revoked,
+    ReportedLeaked,
 }
 
 impl KeyVerb {
+    /// Everything that can happen to a key.
+    pub const ALL: [Self; 10] = [
+        Self::Created,
+        Self::Changed,
+        Self::Activated,
+        Self::Deactivated,
+        Self::Rotated,
+        Self::RotationUndone,
+        Self::RotationFinished,
+        Self::Deleted,
+        Self::Revoked,
+        Self::ReportedLeaked,
+    ];
+
     /// The word in the log. The two platform keys are generated and refreshed, as their pages say.
     const fn of(self, kind: KeyKind) -> &'static str {
         match (kind, self) {
@@ -118,6 +157,7 @@ impl KeyVerb {
             (KeyKind::Platform, Self::RotationFinished) => "platform_key_refresh_finished",
             (KeyKind::Platform, Self::Deleted) => "platform_key_deleted",
             (KeyKind::Platform, Self::Revoked) => "platform_key_revoked",
+            (KeyKind::Platform, Self::ReportedLeaked) => "platform_key_reported_leaked",
             (KeyKind::PlatformApi, Self::Created) => "platform_api_key_created",
             (KeyKind::PlatformApi, Self::Changed) => "platform_api_key_changed",
             (KeyKind::PlatformApi, Self::Activated) => "platform_api_key_activated",
@@ -127,6 +167,7 @@ impl KeyVerb {
             (KeyKind::PlatformApi, Self::RotationFinished) => "platform_api_key_rotation_finished",
             (KeyKind::PlatformApi, Self::Deleted) => "platform_api_key_deleted",
             (KeyKind::PlatformApi, Self::Revoked) => "platform_api_key_revoked",
+            (KeyKind::PlatformApi, Self::ReportedLeaked) => "platform_api_key_reported_leaked",
             (KeyKind::Deployment, Self::Created) => "deployment_key_created",
             (KeyKind::Deployment, Self::Changed) => "deployment_key_changed",
             (KeyKind::Deployment, Self::Activated) => "deployment_key_activated",
@@ -136,6 +177,7 @@ impl KeyVerb {
             (KeyKind::Deployment, Self::RotationFinished) => "deployment_key_rotation_finished",
             (KeyKind::Deployment, Self::Deleted) => "deployment_key_deleted",
             (KeyKind::Deployment, Self::Revoked) => "deployment_key_revoked",
+            (KeyKind::Deployment, Self::ReportedLeaked) => "deployment_key_reported_leaked",
             (KeyKind::OrgDeployment, Self::Created) => "org_deployment_key_created",
             (KeyKind::OrgDeployment, Self::Changed) => "org_deployment_key_changed",
             (KeyKind::OrgDeployment, Self::Activated) => "org_deployment_key_activated",
@@ -147,6 +189,17 @@ impl KeyVerb {
             }
             (KeyKind::OrgDeployment, Self::Deleted) => "org_deployment_key_deleted",
             (KeyKind::OrgDeployment, Self::Revoked) => "org_deployment_key_revoked",
+            (KeyKind::OrgDeployment, Self::ReportedLeaked) => "org_deployment_key_reported_leaked",
+            (KeyKind::PlatformToken, Self::Created) => "platform_token_created",
+            (KeyKind::PlatformToken, Self::Changed) => "platform_token_changed",
+            (KeyKind::PlatformToken, Self::Activated) => "platform_token_activated",
+            (KeyKind::PlatformToken, Self::Deactivated) => "platform_token_revoked",
+            (KeyKind::PlatformToken, Self::Rotated) => "platform_token_rotated",
+            (KeyKind::PlatformToken, Self::RotationUndone) => "platform_token_rotation_undone",
+            (KeyKind::PlatformToken, Self::RotationFinished) => "platform_token_rotation_finished",
+            (KeyKind::PlatformToken, Self::Deleted) => "platform_token_deleted",
+            (KeyKind::PlatformToken, Self::Revoked) => "platform_token_revoked_by_holder",
+            (KeyKind::PlatformToken, Self::ReportedLeaked) => "platform_token_reported_leaked",
         }
     }
 }
@@ -174,6 +227,44 @@ impl Subject<'_> {
     /// A thing with an identifier.
     pub fn new(kind: &'static str, id: &impl ToString) -> Self {
         Self { kind, id: id.to_string().into() }
+    }
+}
+
+/// Announced by every transaction in which something happened to a key, with what it was.
+pub const KEY_EVENTS: &str = "key_events";
+
+/// What happened to a key, for those who want to hear of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in an event")]
+pub struct Happened {
+    pub org: OrgNumber,
+    pub org_name: String,
+    pub org_title: String,
+    pub action: String,
+    pub actor_kind: String,
+    pub actor_id: String,
+    pub actor_name: String,
+    pub subject_kind: String,
+    pub subject_id: String,
+    pub detail: Map<String, Value>,
+    pub ip: String,
+}
+
+impl Happened {
+    fn of(caller: &Caller, record: &Record) -> Result<Self> {
+        Ok(Self {
+            org: caller.org.number,
+            org_name: caller.org.name.to_string(),
+            org_title: caller.org.title.to_string(),
+            action: record.action.clone(),
+            actor_kind: record.actor_kind.clone(),
+            actor_id: record.actor_id.clone(),
+            actor_name: record.actor_name.clone(),
+            subject_kind: record.subject_kind.clone(),
+            subject_id: record.subject_id.clone(),
+            detail: serde_json::from_str(&record.detail).map_err(Error::internal)?,
+            ip: record.ip.clone(),
+        })
     }
 }
 
@@ -210,7 +301,29 @@ pub async fn record(
         request_id: &caller.request_id,
         ip: caller.ip.map(|ip| ip.to_string()).unwrap_or_default(),
     };
-    write(tx, event)
+    let record = record_of(tx, event);
+    if matches!(action, Action::Key(..)) {
+        let happened = serde_json::to_string(&Happened::of(caller, &record)?);
+        tx.announce_about(KEY_EVENTS, happened.map_err(Error::internal)?);
+    }
+    chain::note(tx, &record)
+}
+
+/// Writes down that somebody found a key. That nothing came of it is said once a day, however often
+/// it is reported.
+pub async fn record_leak(
+    tx: &mut Tx,
+    finder: &Caller,
+    action: Action,
+    subject: Subject<'_>,
+    effect: Effect,
+    detail: Value,
+) -> Result<()> {
+    let is_news = matches!(effect, Effect::Disabled | Effect::OverlapEnded);
+    if is_news || !happened_within(tx, finder.org.number, action, &subject, SAY_AGAIN).await? {
+        record(tx, finder, action, subject, detail).await?;
+    }
+    Ok(())
 }
 
 /// Writes down what a person does outside any organization.
@@ -276,8 +389,25 @@ fn members(detail: Value) -> Result<Map<String, Value>> {
     }
 }
 
+async fn happened_within(
+    tx: &mut Tx,
+    org: OrgNumber,
+    action: Action,
+    subject: &Subject<'_>,
+    period: Duration,
+) -> Result<bool> {
+    let since = tx.now().before(period);
+    store::happened_since(tx, org, action.as_str(), &subject.id, since).await
+}
+
 /// Notes an event for the end of the transaction, when its place in the chain is known.
 fn write(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
+    let record = record_of(tx, event);
+    chain::note(tx, &record)
+}
+
+/// An event as it will be written.
+fn record_of(tx: &mut Tx, event: NewEvent<'_>) -> Record {
     let id: Id<id::AuditEvent> = tx.new_id();
     let (kind, actor, name) = match event.actor {
         Actor::Person { user, email } => ("user", user.to_string(), email.clone()),
@@ -289,9 +419,14 @@ fn write(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
         Actor::OrgDeploymentKey { id, name } => {
             ("org_deployment_key", id.to_string(), name.to_string())
         }
+        Actor::PlatformToken { id, name, .. } => {
+            ("platform_token", id.to_string(), name.to_string())
+        }
+        Actor::Pipeline { subject, trust } => ("pipeline", subject.clone(), trust.clone()),
+        Actor::Anonymous => ("anonymous", String::new(), String::new()),
         Actor::Server => ("server", String::new(), String::new()),
     };
-    let record = Record {
+    Record {
         id: id.to_string(),
         org_id: event.org.map(OrgNumber::as_i64),
         at: tx.now().as_micros(),
@@ -304,8 +439,7 @@ fn write(tx: &mut Tx, event: NewEvent<'_>) -> Result<()> {
         detail: Value::Object(plain_members(event.detail, DEEPEST)).to_string(),
         request_id: plain(event.request_id),
         ip: event.ip,
-    };
-    chain::note(tx, &record)
+    }
 }
 
 /// A text on one line, of bounded length, without anything that a terminal would obey (AUD-03).

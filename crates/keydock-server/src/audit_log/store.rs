@@ -59,6 +59,19 @@ pub(super) async fn insert(
     Ok(())
 }
 
+pub(super) async fn happened_since(
+    tx: &mut Tx,
+    org: OrgNumber,
+    action: &str,
+    subject_id: &str,
+    since: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM audit_events
+               WHERE org_id = $1 AND subject_id = $2 AND action = $3 AND at > $4";
+    let count: i64 = tx.fetch_one(sql, args![org, subject_id, action, since]).await?;
+    Ok(count > 0)
+}
+
 /// Events from before the chain, in the order of their ids.
 pub(super) async fn unchained(tx: &mut Tx, limit: i64) -> Result<Vec<Record>> {
     let sql = "SELECT id, org_id, at, action, actor_kind, actor_id, actor_name, subject_kind,

@@ -231,6 +231,12 @@ pub async fn get(tx: &mut Tx, member: &Member, id: Id<id::Deployment>) -> Result
     find(tx, member, id).await?.ok_or(NOT_FOUND)
 }
 
+/// Puts what is done to the keys of a deployment into one order with everything else, until the
+/// transaction ends.
+pub(crate) async fn lock(tx: &mut Tx, org: OrgNumber, id: Id<id::Deployment>) -> Result<()> {
+    store::lock(tx, org, id).await
+}
+
 /// One deployment, if the member may see it.
 pub async fn find(
     tx: &mut Tx,

@@ -118,7 +118,9 @@ impl Demand {
         let wrong_kind = |takes| Err(Refusal::WrongKind { sent: key.genuine(), takes });
         if !self.kinds.is_empty() && !self.kinds.contains(&key.opens.kind()) {
             return wrong_kind(match self.kinds[0] {
-                KeyKind::Platform | KeyKind::PlatformApi => Takes::Platform,
+                KeyKind::Platform | KeyKind::PlatformApi | KeyKind::PlatformToken => {
+                    Takes::Platform
+                }
                 KeyKind::Deployment | KeyKind::OrgDeployment => Takes::Deployment,
             });
         }

@@ -6,7 +6,12 @@
 mod upkeep;
 mod worker;
 
-use keydock_core::id::{self, Id, OrgNumber};
+use std::net::IpAddr;
+
+use keydock_core::{
+    id::{self, Id, OrgNumber},
+    time::Timestamp,
+};
 use keydock_storage::{
     db::Tx,
     queue::{self, Schedule},
@@ -15,15 +20,15 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::worker::work;
-use crate::{App, Error, Result, executions};
+pub use self::worker::{Line, work};
+use crate::{App, Error, Result, executions, leaked_keys, webhooks};
 
 /// Announced by every transaction after which there may be something to do.
 pub const TOPIC: &str = queue::TOPIC;
 
 /// Everything that can be queued. Old workers read jobs of new servers, so a variant is never renamed
 /// and a field is only added with a default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
     /// Run an execution to its end.
@@ -33,15 +38,38 @@ pub enum Job {
         /// The execution.
         execution: Id<id::Execution>,
     },
+    /// Stop a key that somebody found, if there is one.
+    StopLeakedKey {
+        /// The digest of what was reported.
+        digest: String,
+        /// The request that reported it.
+        request_id: String,
+        /// Where that came from.
+        ip: Option<IpAddr>,
+    },
+    /// Make one attempt to bring a message to a webhook.
+    DeliverWebhook {
+        /// Its organization.
+        org: OrgNumber,
+        /// The message.
+        delivery: Id<id::WebhookDelivery>,
+        /// How many attempts came before this one.
+        attempts: i64,
+    },
 }
 
 impl Job {
-    /// The kinds that this program knows; others wait for a program that knows them.
-    const KINDS: &[&str] = &["run_execution"];
+    /// The kinds that this program knows and does by itself; others wait for a program that knows
+    /// them.
+    const LOCAL: &[&str] = &["run_execution", "stop_leaked_key"];
+    /// Those that wait for somebody outside, and must not keep the others waiting.
+    const OUTBOUND: &[&str] = &["deliver_webhook"];
 
-    const fn kind(self) -> &'static str {
+    const fn kind(&self) -> &'static str {
         match self {
-            Self::RunExecution { .. } => Self::KINDS[0],
+            Self::RunExecution { .. } => Self::LOCAL[0],
+            Self::StopLeakedKey { .. } => Self::LOCAL[1],
+            Self::DeliverWebhook { .. } => Self::OUTBOUND[0],
         }
     }
 
@@ -55,13 +83,29 @@ impl Job {
             Self::RunExecution { org, execution } => {
                 executions::run(app, org, execution, is_last).await
             }
+            Self::StopLeakedKey { digest, request_id, ip } => {
+                let digest = digest.parse().map_err(Error::internal)?;
+                let report = leaked_keys::Report { digest, request_id, ip };
+                let on_leak = app.config().leaked_keys;
+                app.write(async |tx| leaked_keys::stop(tx, &report, on_leak).await).await
+            }
+            Self::DeliverWebhook { org, delivery, attempts } => {
+                webhooks::deliver(app, org, delivery, attempts).await
+            }
         }
     }
 
     /// Ends what could not be done, in the transaction that gives up the job.
-    async fn give_up(self, tx: &mut Tx) -> Result<()> {
+    async fn give_up(&self, tx: &mut Tx) -> Result<()> {
         match self {
-            Self::RunExecution { org, execution } => executions::give_up(tx, org, execution).await,
+            Self::RunExecution { org, execution } => {
+                executions::give_up(tx, *org, *execution).await
+            }
+            // The error of the job says what is to be mended; it can be taken up again.
+            Self::StopLeakedKey { .. } => Ok(()),
+            Self::DeliverWebhook { org, delivery, .. } => {
+                webhooks::give_up(tx, *org, *delivery).await
+            }
         }
     }
 
@@ -72,14 +116,21 @@ impl Job {
                 app.completions().announce(execution);
                 executions::clear_away(app, org, execution).await
             }
+            Self::StopLeakedKey { .. } | Self::DeliverWebhook { .. } => Ok(()),
         }
     }
 }
 
 /// Adds a job, to be done once this transaction commits.
 pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<()> {
+    enqueue_at(tx, job, None).await
+}
+
+/// The same, to be done not before an instant.
+pub async fn enqueue_at(tx: &mut Tx, job: &Job, run_at: Option<Timestamp>) -> Result<()> {
     let body = serde_json::to_string(job).map_err(Error::internal)?;
-    queue::enqueue(tx, job.kind(), &body, Schedule::default()).await?;
+    let schedule = Schedule { run_at, ..Schedule::default() };
+    queue::enqueue(tx, job.kind(), &body, schedule).await?;
     Ok(())
 }
 
@@ -89,7 +140,8 @@ pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<()> {
 pub fn start(app: App, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
     let mut tasks = JoinSet::new();
     upkeep::start(&app, &stop, &mut tasks);
-    tasks.spawn(work(app, stop));
+    tasks.spawn(work(app.clone(), Line::Local, stop.clone()));
+    tasks.spawn(work(app, Line::Outbound, stop));
     async move { while tasks.join_next().await.is_some() {} }
 }
 

@@ -11,7 +11,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, Error, Result, access, executions, keys, refusals, sdk, sessions};
+use crate::{
+    App, Error, Result, access, ci_trusts, executions, keys, platform_tokens, refusals, sdk,
+    sessions, webhooks,
+};
 
 /// How often the changes of keys on other nodes are read.
 const KEYS: Duration = Duration::from_millis(500);
@@ -107,6 +110,9 @@ async fn forget(app: App) -> Result<()> {
     app.write(async |tx| access::changes::forget_old(tx).await).await?;
     app.write(async |tx| keys::forget_sealed(tx).await).await?;
     app.write(async |tx| refusals::forget_old(tx).await).await?;
+    app.write(async |tx| webhooks::forget_old(tx).await).await?;
+    app.write(async |tx| ci_trusts::forget_old(tx).await).await?;
+    while app.write(async |tx| platform_tokens::forget_old(tx).await).await? {}
     app.write(async |tx| {
         let before = tx.now().before(DEAD);
         Ok(queue::forget_dead(tx, before).await?)

@@ -24,10 +24,38 @@ const CROWDED: Duration = Duration::from_millis(50);
 /// How long the jobs under way may go on after the end of the worker was asked for.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What a worker works through. What waits for others stands in a line of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// What this machine does by itself.
+    Local,
+    /// What waits for somebody outside.
+    Outbound,
+}
+
+impl Line {
+    const fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Local => Job::LOCAL,
+            Self::Outbound => Job::OUTBOUND,
+        }
+    }
+
+    fn places(self, app: &App) -> usize {
+        match self {
+            Self::Local => app.config().workers.get(),
+            Self::Outbound => CALLS,
+        }
+    }
+}
+
+/// How many calls to the outside may be under way.
+const CALLS: usize = 32;
+
 /// Takes jobs and does them, several at a time, until `stop`; then finishes what it has begun, or
 /// gives it back.
-pub async fn work(app: App, stop: CancellationToken) {
-    let worker = Worker { name: name(&app), app, abandon: CancellationToken::new() };
+pub async fn work(app: App, line: Line, stop: CancellationToken) {
+    let worker = Worker { name: name(&app, line), line, app, abandon: CancellationToken::new() };
     let mut running = JoinSet::new();
     tokio::select! {
         () = worker.reclaim() => worker.take_until(&stop, &mut running).await,
@@ -42,17 +70,22 @@ pub async fn work(app: App, stop: CancellationToken) {
 
 /// What this worker is called: the same after a restart, so that it finds its jobs again, and unlike
 /// every other one, since no two share a machine, a folder and an address.
-fn name(app: &App) -> String {
+fn name(app: &App, line: Line) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let config = app.config();
     let data = std::path::absolute(config.data()).unwrap_or_else(|_| config.data().to_owned());
-    format!("{} {} {}", host.trim(), data.display(), config.listen)
+    let name = format!("{} {} {}", host.trim(), data.display(), config.listen);
+    match line {
+        Line::Local => name,
+        Line::Outbound => format!("{name} outbound"),
+    }
 }
 
 #[derive(Debug)]
 struct Worker {
     app: App,
     name: String,
+    line: Line,
     /// Cancelled when there is no more time to finish.
     abandon: CancellationToken,
 }
@@ -97,18 +130,19 @@ impl Worker {
 
     /// Begins what is due, as far as there are places. Tells how long to wait before looking again.
     async fn take(&self, running: &mut JoinSet<()>) -> Result<Duration> {
-        let free = self.app.config().workers.get().saturating_sub(running.len());
+        let free = self.line.places(&self.app).saturating_sub(running.len());
         if free == 0 {
             return Ok(LOOK);
         }
-        let next = self.app.read(async |tx| Ok(queue::next_due(tx, Job::KINDS).await?)).await?;
+        let kinds = self.line.kinds();
+        let next = self.app.read(async |tx| Ok(queue::next_due(tx, kinds).await?)).await?;
         let Some(next) = next else { return Ok(LOOK) };
         let now = self.app.db().clock().now();
         if next > now {
             return Ok(next.since(now).min(LOOK));
         }
         let count = u32::try_from(free).unwrap_or(u32::MAX);
-        let taken = queue::lease(self.app.db(), &self.name, Job::KINDS, count, LEASE).await?;
+        let taken = queue::lease(self.app.db(), &self.name, kinds, count, LEASE).await?;
         if taken.is_empty() {
             return Ok(CROWDED);
         }

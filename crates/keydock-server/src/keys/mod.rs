@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod controls;
+mod leaked;
 mod rotation;
 mod store;
 
@@ -21,11 +22,13 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     controls::set,
+    leaked::stop_leaked,
     rotation::{meter, rotate, secrets_of, settle},
     store::{
         announce_scoped, hand_over, lock, opens,
         sealed::{Sealed, find_sealed, keep_sealed},
         take_quota,
+        uses::by_key as uses_by_key,
     },
 };
 pub use self::{
@@ -380,6 +383,7 @@ pub(crate) async fn record<K: Kind>(
     detail: Value,
 ) -> Result<()> {
     let mut members = key.kind.detail();
+    members.insert("last_four".to_owned(), key.last_four.as_str().into());
     if let Value::Object(more) = detail {
         members.extend(more);
     }
@@ -394,5 +398,6 @@ pub const fn subject_kind(kind: KeyKind) -> &'static str {
         KeyKind::PlatformApi => "platform_api_key",
         KeyKind::Deployment => "deployment_key",
         KeyKind::OrgDeployment => "org_deployment_key",
+        KeyKind::PlatformToken => "platform_token",
     }
 }

@@ -12,7 +12,7 @@ use keydock_core::{
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{Controls, Facts, Filter, Key, Kind, NewKey};
+use super::{Controls, Facts, Filter, Key, Kind, NewKey, leaked::Exposed};
 use crate::{
     Result,
     access::{
@@ -268,6 +268,18 @@ pub(super) async fn delete<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<
     Ok(())
 }
 
+/// What is known of a key one of whose secrets leaked.
+pub(super) async fn exposed(
+    tx: &mut Tx,
+    org: OrgNumber,
+    id: Id<id::AnyKey>,
+) -> Result<Option<Exposed>> {
+    let sql = "SELECT COALESCE(name, description) AS name, digest, previous_digest, last_four,
+                      previous_last_four, is_active, previous_until
+               FROM keys WHERE org_id = $1 AND id = $2";
+    Ok(tx.fetch_optional(sql, args![org, id]).await?)
+}
+
 /// Announces that what the keys whose scope names a deployment open changes with this transaction.
 pub(crate) async fn announce_scoped(
     tx: &mut Tx,
@@ -364,6 +376,7 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
     Ok(match row.parse("kind")? {
         KeyKind::Platform => Opens::Organization { key_name: name()? },
         KeyKind::PlatformApi => Opens::OrganizationTiered(Arc::new(ApiKey {
+            kind: KeyKind::PlatformApi,
             name: name()?,
             tier: row.parse("permission")?,
             user: UserNumber::from_i64(row.int("service_user")?),
@@ -374,12 +387,29 @@ pub(crate) fn opens(row: &Row) -> Result<Opens, db::Error> {
             opens_all: row.bool("opens_all")?,
             deployments: Box::default(),
         })),
+        KeyKind::PlatformToken => {
+            let source = "platform tokens have a table of their own".into();
+            return Err(db::Error::Corrupt { column: "kind", source });
+        }
     })
 }
 
 impl FromRow for Facts {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         Ok(Self { name: row.text("called")?, created_at: row.time("created_at")? })
+    }
+}
+
+impl FromRow for Exposed {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self {
+            digests: Digests::from_row(row)?,
+            name: row.text("name")?,
+            last_four: row.text("last_four")?,
+            previous_last_four: row.text_opt("previous_last_four")?,
+            is_active: row.bool("is_active")?,
+            previous_until: row.time_opt("previous_until")?,
+        })
     }
 }
 

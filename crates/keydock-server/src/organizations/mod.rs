@@ -139,6 +139,23 @@ pub async fn enter(tx: &mut Tx, person: &Person, name: &str) -> Result<Option<Or
     Ok(entered.then_some(organization))
 }
 
+/// The organization of this name, if there is one. For callers who prove that they may act in it.
+pub(crate) async fn find_facts(tx: &mut Tx, name: &str) -> Result<Option<OrgFacts>> {
+    let found = store::find(tx, name).await?;
+    Ok(found.map(|organization| OrgFacts {
+        number: organization.number,
+        title: organization.title.as_str().into(),
+        name: organization.name,
+    }))
+}
+
+/// What is told of an organization wherever somebody acts in it.
+pub(crate) async fn facts(tx: &mut Tx, number: OrgNumber) -> Result<OrgFacts> {
+    let organization = store::get(tx, number).await?;
+    let title = organization.title.as_str().into();
+    Ok(OrgFacts { number, name: organization.name, title })
+}
+
 /// Keeps others from founding the first organization until the transaction ends.
 pub(crate) async fn lock_founding(tx: &mut Tx) -> Result<()> {
     tx.next_in("foundings").await?;

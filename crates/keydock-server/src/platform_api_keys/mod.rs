@@ -121,12 +121,22 @@ pub async fn create(
             "A platform API key with this name exists. Choose another name.",
         )
     };
-    let service = create_account(tx, &new.name).await?;
-    members::add_service(tx, admin, service).await?;
+    let service = open_account(tx, admin, &new.name).await?;
     let kind = Tiered { name: new.name, description: new.description, tier: new.tier, service };
     let new = keys::NewKey { kind, is_active: true, controls: new.controls };
     let created = keys::create(tx, admin.caller(), minting, new).await;
     created.map_err(|error| error.on_name(|| taken().into()))
+}
+
+/// Makes the account of a program, and lets it into the organization.
+pub(crate) async fn open_account(
+    tx: &mut Tx,
+    admin: &Admin,
+    name: &ApiKeyName,
+) -> Result<UserNumber> {
+    let service = create_account(tx, name).await?;
+    members::add_service(tx, admin, service).await?;
+    Ok(service)
 }
 
 async fn create_account(tx: &mut Tx, name: &ApiKeyName) -> Result<UserNumber> {
@@ -223,13 +233,19 @@ pub async fn delete(tx: &mut Tx, admin: &Admin, id: Id<id::PlatformApiKey>) -> R
     keys::lock(tx, admin.org()).await?;
     let key = get(tx, admin, id).await?;
     keys::delete(tx, admin.caller(), &key).await?;
-    close_account(tx, admin, &key).await
+    close_account(tx, admin, key.kind.service, key.created_by).await
 }
 
-async fn close_account(tx: &mut Tx, admin: &Admin, key: &PlatformApiKey) -> Result<()> {
-    let service = key.kind.service;
+/// Deletes the account of a program. What it owns goes to its creator, or, if they are not there any
+/// more, to the admin.
+pub(crate) async fn close_account(
+    tx: &mut Tx,
+    admin: &Admin,
+    service: UserNumber,
+    created_by: Option<UserNumber>,
+) -> Result<()> {
     let acting = admin.caller().user();
-    let heir = match key.created_by {
+    let heir = match created_by {
         Some(creator) if members::is_member(tx, admin, creator).await? => Some(creator),
         _ => acting,
     };
@@ -255,7 +271,7 @@ pub async fn bulk(
     let changed = keys::act_on_all(tx, admin.caller(), all.clone(), action).await?;
     if action == BulkAction::Delete {
         for key in &all {
-            close_account(tx, admin, key).await?;
+            close_account(tx, admin, key.kind.service, key.created_by).await?;
         }
     }
     Ok(changed)

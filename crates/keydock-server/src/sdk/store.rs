@@ -120,7 +120,10 @@ fn key_of(tool: &Tool) -> String {
         Actor::PlatformApiKey { id, .. } => id.to_string(),
         Actor::DeploymentKey { id } => id.to_string(),
         Actor::OrgDeploymentKey { id, .. } => id.to_string(),
-        Actor::Person { .. } | Actor::Server => String::new(),
+        Actor::PlatformToken { id, .. } => id.to_string(),
+        Actor::Person { .. } | Actor::Pipeline { .. } | Actor::Anonymous | Actor::Server => {
+            String::new()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod api;
 
 use keydock_core::{
     id::{self, Id},
+    secret::KeyKind,
     time::Timestamp,
 };
 use keydock_storage::db::Tx;
@@ -18,7 +19,7 @@ use crate::{
         Asker, Possession,
         keyring::{Inspected, Opens},
     },
-    deployments, keys, platform_keys,
+    deployments, keys, platform_keys, platform_tokens,
 };
 
 /// What is told of a key that works.
@@ -43,12 +44,18 @@ pub async fn introspect(tx: &mut Tx, asker: &Asker, inspected: Inspected) -> Res
         return Ok(None);
     }
     let (key, opens) = (verified.key, verified.opens);
-    let found = keys::facts(tx, asker, key).await?;
+    let found = match opens.kind() {
+        KeyKind::PlatformToken => platform_tokens::facts(tx, asker, key.widen()).await?,
+        _ => keys::facts(tx, asker, key).await?,
+    };
     Ok(found.map(|keys::Facts { name, created_at }| Known { key, name, created_at, until, opens }))
 }
 
 /// Switches off the key whose secret was presented.
 pub async fn revoke(tx: &mut Tx, possession: &Possession) -> Result<()> {
+    if possession.opens().kind() == KeyKind::PlatformToken {
+        return platform_tokens::give_up(tx, possession).await;
+    }
     match possession.opens() {
         Opens::Organization { .. } | Opens::OrganizationTiered(_) | Opens::Deployments(_) => {
             platform_keys::lock_for(tx, possession).await?;

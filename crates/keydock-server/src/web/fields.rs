@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::{App, Error, Result, access::still_permitted, error::FieldError};
 
 /// The largest body that is not an upload.
-const LIMIT: usize = 1024 * 1024;
+pub(crate) const LIMIT: usize = 1024 * 1024;
 
 /// The media type of a form without files.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -260,7 +260,7 @@ async fn read_whole(request: Request, app: &App, limit: usize) -> Result<(String
 }
 
 /// The whole of a small body, if it comes in time.
-async fn read(body: Body, limit: usize) -> Result<Bytes> {
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes> {
     let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, limit));
     let error = match read.await {
         Ok(Ok(bytes)) => return Ok(bytes),

@@ -86,6 +86,7 @@ fn describe(error: &Error) -> Description {
         Error::AlreadyExists { .. } => (S::BAD_REQUEST, "already_exists", "error", "Name taken"),
         Error::LastAdmin => (S::FORBIDDEN, "last_admin", "error", "Last admin"),
         Error::Conflict { .. } => (S::CONFLICT, "conflict", "error", "Conflict"),
+        Error::TokenRefused { .. } => (S::BAD_REQUEST, "token_refused", "error", "Token not taken"),
         Error::TooMany { .. } => (S::TOO_MANY_REQUESTS, "too_many_requests", "error", "Too many"),
         Error::Unavailable { .. } => {
             (S::SERVICE_UNAVAILABLE, "unavailable", "error", "Unavailable")
@@ -178,6 +179,11 @@ fn envelope(error: &Error, description: &Description, surface: Surface) -> Map<S
         body.insert("message".to_owned(), "validation error".into());
         body.insert("errors".to_owned(), "Mandatory fields missing".into());
         body.insert("detail".to_owned(), detail(error).into());
+        return body;
+    }
+    if let Error::TokenRefused { error, description } = error {
+        body.insert("error".to_owned(), (*error).into());
+        body.insert("error_description".to_owned(), description.as_str().into());
         return body;
     }
     if let Error::Refused(refusal) = error
@@ -361,6 +367,7 @@ pub fn codes() -> &'static [(&'static str, &'static str)] {
         ("key_limit", "The organization has two platform keys already."),
         ("already_exists", "The name is taken."),
         ("last_admin", "An organization keeps at least one admin."),
+        ("token_refused", "A token that was offered in exchange for one of ours is not taken."),
         ("conflict", "Somebody changed the same thing at the same time."),
         ("too_many_requests", "A limit was reached; Retry-After says for how long."),
         ("unavailable", "Part of the server is away; the request may work later."),

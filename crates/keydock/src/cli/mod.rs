@@ -15,6 +15,7 @@ mod keys;
 mod migrate;
 mod output;
 mod run;
+mod scan;
 mod serve;
 mod settings;
 mod whoami;
@@ -58,6 +59,8 @@ enum Command {
     Deployments(deployments::Deployments),
     /// Send documents to a deployment and print what is in them
     Run(run::Run),
+    /// Look for keys where none should be: in sources, settings, logs
+    Scan(scan::Scan),
 }
 
 /// Why a command ended; each has an exit code that scripts can rely on.
@@ -167,6 +170,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Keys(keys) => keys.run(output).await,
         Command::Deployments(deployments) => deployments.run(output).await,
         Command::Run(run) => run.run(output).await,
+        Command::Scan(scan) => scan.run(output),
     }
 }
 

@@ -79,6 +79,8 @@ fn environment() -> Result<Settings> {
         result_age_hours: number("KEYDOCK_RESULT_AGE_HOURS")?,
         workers: number::<NonZeroUsize>("KEYDOCK_WORKERS")?,
         guesses_per_minute: number::<NonZeroU32>("KEYDOCK_GUESSES_PER_MINUTE")?,
+        outbound_allow: variable("KEYDOCK_OUTBOUND_ALLOW").map(list),
+        leaked_keys: variable("KEYDOCK_LEAKED_KEYS"),
         ..Settings::default()
     })
 }

@@ -61,7 +61,7 @@ pub async fn record_uses(tx: &mut Tx, uses: &[&Used]) -> Result<Vec<Id<id::AnyKe
 }
 
 /// Each key once, since a statement changes a row once: two secrets may be of one key.
-fn by_key(uses: &[&Used]) -> String {
+pub(crate) fn by_key(uses: &[&Used]) -> String {
     let mut keys: HashMap<Id<id::AnyKey>, (&Used, u64)> = HashMap::new();
     for used in uses {
         let (last, count) = keys.entry(used.key).or_insert((used, 0));
