@@ -246,7 +246,12 @@ mod tests {
     #[test]
     fn the_tier_goes_as_far_as_the_strictest_method() {
         let demanded = |tier: Tier, demand: &str, methods: &[&str]| {
-            let key = ApiKey { name: "ci".into(), tier, user: UserNumber::from_i64(1) };
+            let key = ApiKey {
+                kind: KeyKind::PlatformApi,
+                name: "ci".into(),
+                tier,
+                user: UserNumber::from_i64(1),
+            };
             let methods = methods.iter().map(|method| method.as_bytes());
             let demand = Demand::parse(demand).unwrap();
             with_opens(&Opens::OrganizationTiered(Arc::new(key)), |key| {
