@@ -220,7 +220,7 @@ impl Refusal {
                                addresses end up in logs."
                 .to_owned(),
             Self::MalformedKey => {
-                "A key is a UUID, or begins with kdp_, kda_, kdd_ or kdo_. Copy it again, whole."
+                "A key is a UUID, or begins with kdp_, kda_, kdd_, kdo_ or kdt_. Copy it again, whole."
                     .to_owned()
             }
             Self::UnknownKey => "No key like this works here. It may have been replaced or \

@@ -1,7 +1,7 @@
 //! The audit log: who did what, when, from where.
 //!
 //! An event is written in the transaction of the change it tells of: neither exists without the
-//! other. Events hold no secret, and outlive what they tell about. They are a [chain]: what was written
+//! other. Events hold no secret, and outlive what they tell about. They are a chain: what was written
 //! cannot be changed, taken away or slipped in without a trace.
 
 pub mod api;

@@ -3,7 +3,7 @@
 //!
 //! A pipeline has a token of its own, signed by whoever runs it (GitHub, GitLab, or any issuer of
 //! `OpenID` Connect). An admin says whose tokens are trusted, what must be true of them, and what is
-//! granted for how long; [`exchange`] does the rest.
+//! granted for how long; [`exchange()`] does the rest.
 
 pub mod api;
 mod exchange;

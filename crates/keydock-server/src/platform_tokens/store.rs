@@ -101,7 +101,7 @@ pub async fn forget_old(tx: &mut Tx) -> Result<bool> {
     Ok(old.len() == 500)
 }
 
-/// Adds to the records of tokens. As [`keys::record_uses`](crate::keys::record_uses).
+/// Adds to the records of tokens. As [`keys::record_uses`].
 pub async fn record_uses(tx: &mut Tx, uses: &[&Used]) -> Result<Vec<Id<id::AnyKey>>> {
     let sql = tx.in_dialect(
         "UPDATE platform_tokens
