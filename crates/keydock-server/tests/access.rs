@@ -313,6 +313,7 @@ fn used_now(app: &TestApp) -> Use<'static> {
         ip: [127, 0, 0, 1].into(),
         agent: "",
         deployment: "",
+        is_again: false,
     }
 }
 

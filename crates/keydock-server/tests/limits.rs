@@ -213,3 +213,25 @@ async fn deployment_keys_have_limits_too() {
     assert_eq!(program.get(call).await.status, 400, "its own answer, to a poll without an id");
     assert_refused(&program.get(call).await, 429, "rate_limited");
 }
+
+/// Proves AUD-05 and RL-05 for a body that is long in coming: its permission is asked for twice, and it
+/// is one use all the same.
+#[tokio::test]
+async fn a_slow_request_is_counted_once() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let limit = json!({"rate_limit": {"requests": 5, "window_seconds": 3600}});
+    let (path, secret) = create(&admin, limit).await;
+    let body = futures_util::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, std::io::Error>(json!({"workflow_name": "slow"}).to_string())
+    });
+    let slow = Request::post(WORKFLOWS).header("content-type", "application/json");
+    let made = app.key(&secret).request(slow.body(Body::from_stream(body)).unwrap()).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!(parameter(made.header("ratelimit"), "r"), 4);
+    let next = app.key(&secret).get(WHOAMI).await;
+    assert_eq!(parameter(next.header("ratelimit"), "r"), 3, "not two for the slow one");
+    let usage = admin.get(&format!("{path}usage/")).await;
+    assert_eq!(usage.body["use_count"], 2, "{}", usage.text);
+}

@@ -43,6 +43,7 @@ pub(crate) async fn still_permitted(parts: &mut Parts, app: &App, since: Instant
     let Some(Again(make)) = parts.extensions.get().copied() else { return Ok(()) };
     if let Some(arrival) = parts.extensions.get_mut::<Arrival>() {
         arrival.at = Instant::now();
+        arrival.is_again = true;
     }
     make(parts, app).await
 }

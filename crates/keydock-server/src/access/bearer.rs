@@ -98,7 +98,8 @@ impl App {
         let agent = head.headers.get(header::USER_AGENT);
         let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
         let deployment = called_deployment(head.uri.path());
-        let used = Use { at, instant: head.arrived_at(), ip, agent, deployment };
+        let (instant, is_again) = (head.arrived_at(), head.is_again());
+        let used = Use { at, instant, ip, agent, deployment, is_again };
         match self.verify(token, &used, |seen| then(seen, ip)) {
             Ok(made) => Ok(made),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self

@@ -23,14 +23,10 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// When the key ends by itself.
 const EXPIRES: HeaderName = HeaderName::from_static("keydock-key-expires");
 
-/// Said of a request that was counted, so that making its proof again does not count it again.
-#[derive(Clone, Copy)]
-struct Charged;
-
-/// Counts a request against the limits of its key, once, and has the answer say how they stand.
+/// Counts a request against the limits of its key, once however often its proof is made, and has the answer say how they stand.
 pub(crate) async fn charge(verified: &Verified, parts: &mut Parts, app: &App) -> Result<()> {
     let Some(guard) = &verified.guard else { return Ok(()) };
-    if parts.extensions.insert(Charged).is_some() {
+    if Head::of(parts).is_again() {
         return Ok(());
     }
     let mut fields = Fields::default();

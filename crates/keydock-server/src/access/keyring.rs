@@ -171,6 +171,8 @@ pub struct Use<'a> {
     pub agent: &'a str,
     /// The name of the deployment that it calls, if it calls one.
     pub deployment: &'a str,
+    /// Whether it was counted before.
+    pub is_again: bool,
 }
 
 /// Half of a digest: enough that no two of any number of keys ever meet, and half the memory.
@@ -291,7 +293,7 @@ impl Keyring {
             guard.admit(used, || found.genuine())?;
         }
         let made = then(Seen(found));
-        if made.is_some() {
+        if made.is_some() && !used.is_again {
             let caller = usage::caller(used);
             if !found.mark.add(used, caller) {
                 self.usage.note(tag(digest), used, caller, &found.mark);

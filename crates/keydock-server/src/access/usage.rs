@@ -335,7 +335,14 @@ mod tests {
 
     fn used<'a>(ip: &str, agent: &'a str, at: i64) -> Use<'a> {
         let ip = ip.parse().unwrap();
-        Use { at: Timestamp::from_micros(at), instant: Instant::now(), ip, agent, deployment: "" }
+        Use {
+            at: Timestamp::from_micros(at),
+            instant: Instant::now(),
+            ip,
+            agent,
+            deployment: "",
+            is_again: false,
+        }
     }
 
     fn take(usage: &Usage, mark: &Mark) -> Vec<String> {

@@ -83,7 +83,7 @@ impl<S> Edge<S> {
         canonicalize(&mut request);
         let asked = Asked::about(&request, id.clone());
         let notes = Notes::default();
-        let mut arrival = Arrival { id, peer: peer.to_canonical(), at, notes };
+        let mut arrival = Arrival { id, peer: peer.to_canonical(), at, is_again: false, notes };
         if let Some(response) = self.answer_at_once(&request, &arrival) {
             let sender = || Sender::of(&request, &arrival, &self.app);
             return Answer::AtOnce(Some(close(&self.app, &asked, at, response, sender)));

@@ -37,6 +37,9 @@ pub(crate) struct Arrival {
     pub(crate) peer: IpAddr,
     /// When it came.
     pub(crate) at: Instant,
+    /// Whether its proof was made before and is being made again: then it is neither used nor charged
+    /// a second time.
+    pub(crate) is_again: bool,
     /// What is learnt on the way and belongs on the answer.
     pub(crate) notes: Notes,
 }
@@ -106,6 +109,11 @@ impl<'a> Head<'a> {
         if let Some(learnt) = self.arrival.and_then(|arrival| arrival.notes.0.as_ref()) {
             _ = learnt.key.set(key());
         }
+    }
+
+    /// Whether the proof of this request was made before.
+    pub(crate) fn is_again(self) -> bool {
+        self.arrival.is_some_and(|arrival| arrival.is_again)
     }
 
     fn peer(self) -> IpAddr {
@@ -183,7 +191,13 @@ mod tests {
     fn come_from(parts: &mut Parts, peer: &str) {
         let peer = peer.parse::<IpAddr>().unwrap().to_canonical();
         let id = HeaderValue::from_static("test");
-        parts.extensions.insert(Arrival { id, peer, at: Instant::now(), notes: Notes::default() });
+        parts.extensions.insert(Arrival {
+            id,
+            peer,
+            at: Instant::now(),
+            is_again: false,
+            notes: Notes::default(),
+        });
     }
 
     fn address(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
