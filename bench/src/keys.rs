@@ -55,15 +55,19 @@ fn file(data: &Path) -> PathBuf {
     data.join("benchmark-secrets")
 }
 
-/// Fills a data folder with `keys` keys.
-pub(crate) async fn make(data: &Path, keys: usize) -> Result<()> {
+/// A limit that a key has and no benchmark reaches.
+const LIMIT: &str = r#"{"rate_limit":{"requests":1000000000,"window_seconds":60}}"#;
+
+/// Fills a data folder with `keys` keys, with a rate limit each if `limited`.
+pub(crate) async fn make(data: &Path, keys: usize, limited: bool) -> Result<()> {
+    let limits = if limited { LIMIT } else { "{}" };
     let app = open(data).await?;
     let mut secrets = Vec::new();
     let orgs: Vec<usize> = (0..keys.div_ceil(2)).collect();
     for batch in orgs.chunks(BATCH) {
         let work = async |tx: &mut Tx| {
             for index in batch {
-                secrets.extend(make_org(tx, &app, *index).await?);
+                secrets.extend(make_org(tx, &app, *index, limits).await?);
             }
             Ok::<_, db::Error>(())
         };
@@ -76,30 +80,44 @@ pub(crate) async fn make(data: &Path, keys: usize) -> Result<()> {
 }
 
 /// Writes an organization with its two keys. Gives back the secret of the active one.
-async fn make_org(tx: &mut Tx, app: &App, index: usize) -> Result<Vec<u8>, db::Error> {
+async fn make_org(
+    tx: &mut Tx,
+    app: &App,
+    index: usize,
+    limits: &str,
+) -> Result<Vec<u8>, db::Error> {
     let number = tx.next_in("organizations").await?;
     let sql = "INSERT INTO organizations (id, name, title, display_name, key_changes, executions,
                                           created_at)
                VALUES ($1, $2, $2, $2, 0, 0, $3)";
     tx.execute(sql, args![number, org_name(index), tx.now()]).await?;
-    let active = make_key(tx, app, number, 1).await?;
-    make_key(tx, app, number, 2).await?;
+    let active = make_key(tx, app, number, 1, limits).await?;
+    make_key(tx, app, number, 2, limits).await?;
     Ok(active.into_bytes())
 }
 
-async fn make_key(tx: &mut Tx, app: &App, org: i64, slot: i64) -> Result<String, db::Error> {
+async fn make_key(
+    tx: &mut Tx,
+    app: &App,
+    org: i64,
+    slot: i64,
+    limits: &str,
+) -> Result<String, db::Error> {
     let id: Id<id::PlatformKey> = tx.new_id();
     let form = SecretForm::Uuid;
     let secret = tx.with_rng(|rng| SecretKey::generate(KeyKind::Platform, form, rng));
-    let sql = "INSERT INTO keys (id, org_id, kind, slot, name, description, opens_all, limits, digest,
+    let sql =
+        "INSERT INTO keys (id, org_id, kind, slot, name, description, opens_all, limits, digest,
                                  last_four, fingerprint, is_active, version, secrets_made,
                                  created_at, modified_at, use_count)
-               VALUES ($1, $2, 'platform', $3, $4, '', FALSE, '{}', $5, $6, $7, $8, 1, 1, $9, $9, 0)";
+               VALUES ($1, $2, 'platform', $3, $4, '', FALSE, $5, $6, $7, $8, $9, 1, 1, $10, $10,
+                       0)";
     let values = args![
         id,
         org,
         slot,
         format!("Key #{slot}"),
+        limits,
         app.pepper().digest(&secret).to_hex(),
         secret.last_four(),
         secret.fingerprint(),

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     keys::{self, SECRET},
     machine,
-    server::{ROUTE, body},
+    server::body,
 };
 
 #[derive(Debug, Args)]
@@ -41,6 +41,32 @@ pub(crate) enum Case {
     Verified,
     /// Keys that nobody has.
     Unknown,
+    /// Keys that work, as a gateway asks about those of its clients.
+    ForwardAuth,
+    /// Keys that work and ask about themselves (RFC 7662).
+    Introspect,
+}
+
+impl Case {
+    /// What it is called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare axum handler",
+            Self::Verified => "keydock, verified",
+            Self::Unknown => "keydock, unknown key",
+            Self::ForwardAuth => "keydock, forward-auth",
+            Self::Introspect => "keydock, introspect",
+        }
+    }
+
+    /// The first line of a request.
+    const fn line(self) -> &'static str {
+        match self {
+            Self::Bare | Self::Verified | Self::Unknown => "GET /api/v1/unstract/whoami/ HTTP/1.1",
+            Self::ForwardAuth => "GET /forward-auth?kind=platform HTTP/1.1",
+            Self::Introspect => "POST /introspect HTTP/1.1",
+        }
+    }
 }
 
 /// A round.
@@ -126,14 +152,28 @@ struct Connection {
 
 const BEFORE_SECRET: &str = "authorization: Bearer ";
 
+/// What a body of [`Case::Introspect`] begins with.
+const TOKEN: &str = "token=";
+
 impl Connection {
     async fn open(round: Round, number: usize, secrets: &Arc<[[u8; SECRET]]>) -> Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, round.port)).await?;
         stream.set_nodelay(true)?;
         let blank = "0".repeat(SECRET);
+        let (head, form) = match round.case {
+            Case::Introspect => (
+                format!(
+                    "content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n",
+                    TOKEN.len() + SECRET
+                ),
+                format!("{TOKEN}{blank}"),
+            ),
+            _ => Default::default(),
+        };
         let request = format!(
-            "GET {ROUTE} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n{BEFORE_SECRET}{blank}\r\n\
-             accept: application/json\r\nuser-agent: keydock-bench\r\n\r\n",
+            "{}\r\nhost: 127.0.0.1:{}\r\n{BEFORE_SECRET}{blank}\r\naccept: application/json\r\n\
+             user-agent: keydock-bench\r\n{head}\r\n{form}",
+            round.case.line(),
             round.port
         );
         Ok(Self {
@@ -181,6 +221,10 @@ impl Connection {
         }
         let org = self.random.below(self.secrets.len());
         secret.copy_from_slice(&self.secrets[org]);
+        if self.case == Case::Introspect {
+            let end = self.request.len();
+            self.request[end - SECRET..].copy_from_slice(&self.secrets[org]);
+        }
         org
     }
 
@@ -203,6 +247,16 @@ impl Connection {
             Case::Unknown => {
                 answer.starts_with(b"HTTP/1.1 401 ")
                     && find(answer, b"Invalid or inactive API key").is_some()
+            }
+            Case::ForwardAuth => {
+                let name = format!("\r\nx-keydock-organization: {}\r\n", keys::org_name(org));
+                answer.starts_with(b"HTTP/1.1 200 ") && find(answer, name.as_bytes()).is_some()
+            }
+            Case::Introspect => {
+                let name = format!("\"{}\"", keys::org_name(org));
+                answer.starts_with(b"HTTP/1.1 200 ")
+                    && find(answer, br#"{"active":true,"#).is_some()
+                    && find(answer, name.as_bytes()).is_some()
             }
             Case::Bare | Case::Verified => {
                 if self.case == Case::Verified {

@@ -38,7 +38,12 @@ enum Command {
     Verify(verify::Verify),
     /// Make a data folder with keys
     #[command(hide = true)]
-    MakeKeys { data: PathBuf, keys: usize },
+    MakeKeys {
+        data: PathBuf,
+        keys: usize,
+        #[arg(long)]
+        limited: bool,
+    },
     /// Serve the bare handler and keydock, on one processor
     #[command(hide = true)]
     Serve(server::Serve),
@@ -53,7 +58,9 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().command {
         Command::Verify(verify) => verify.run(),
-        Command::MakeKeys { data, keys } => machine::runtime()?.block_on(keys::make(&data, keys)),
+        Command::MakeKeys { data, keys, limited } => {
+            machine::runtime()?.block_on(keys::make(&data, keys, limited))
+        }
         Command::Serve(serve) => serve.run(),
         Command::Load(load) => load.run(),
     }

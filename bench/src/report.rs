@@ -5,7 +5,11 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{load::Measured, machine, program::Program};
+use crate::{
+    load::{Case, Measured},
+    machine,
+    program::Program,
+};
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) struct Report {
     apart: bool,
     pub(crate) comparisons: Vec<Comparison>,
     pub(crate) memory: Vec<Memory>,
+    /// With keys that have a limit each.
+    pub(crate) limited_memory: Option<Memory>,
     pub(crate) program: Option<Program>,
 }
 
@@ -21,8 +27,11 @@ pub(crate) struct Report {
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     pub(crate) keys: usize,
+    /// Whether every key has a rate limit.
+    pub(crate) limited: bool,
     pub(crate) pairs: Vec<Pair>,
-    pub(crate) unknown: Vec<Sample>,
+    /// What else was asked.
+    pub(crate) others: Vec<(Case, Sample)>,
 }
 
 /// Two rounds, one after the other.
@@ -76,7 +85,7 @@ impl Sample {
         self.cpu_with_later += cpu.as_secs_f64() * 1e6 / requests as f64;
     }
 
-    fn typical(samples: &[Self]) -> Self {
+    pub(crate) fn typical(samples: &[Self]) -> Self {
         let of = |value: fn(&Self) -> f64| median(samples.iter().map(value));
         Self {
             per_second: of(|sample| sample.per_second),
@@ -153,12 +162,15 @@ impl Comparison {
     }
 
     fn summary(&self) -> Value {
+        let others =
+            self.others.iter().map(|(case, sample)| (case.name().to_owned(), json!(sample)));
         json!({
             "keys": self.keys,
+            "each_with_a_rate_limit": self.limited,
             "rounds": self.pairs.len(),
             "bare": self.bare(),
             "keydock": self.keydock(),
-            "unknown_key": Sample::typical(&self.unknown),
+            "others": others.collect::<serde_json::Map<_, _>>(),
             "requests_per_second_of_bare": self.ratio(),
             "cpu_of_bare": self.cpu_ratio(),
             "cpu_with_later_of_bare": self.later_ratio(),
@@ -174,16 +186,27 @@ impl Report {
             apart,
             comparisons: Vec::new(),
             memory: Vec::new(),
+            limited_memory: None,
             program: None,
         }
     }
 
-    /// Bytes that a further key takes: the difference of two servers.
+    /// Bytes that a key takes: what a server has more than the one with the fewest keys.
     #[expect(clippy::cast_precision_loss, reason = "sizes that a person can read")]
-    fn bytes_per_key(&self) -> Option<f64> {
-        let (few, many) = (self.memory.first()?, self.memory.last()?);
+    fn bytes_per_key(&self, many: Memory) -> Option<f64> {
+        let few = self.memory.first()?;
         let keys = many.keys.checked_sub(few.keys).filter(|keys| *keys > 0)?;
         Some((many.kilobytes as f64 - few.kilobytes as f64) * 1024.0 / keys as f64)
+    }
+
+    /// How much processor time a verified request takes among the most keys, in that of one among the
+    /// fewest.
+    fn growth(&self) -> Option<f64> {
+        let plain = || self.comparisons.iter().filter(|comparison| !comparison.limited);
+        let few = plain().min_by_key(|comparison| comparison.keys)?;
+        let many = plain().max_by_key(|comparison| comparison.keys)?;
+        // Against the bare handler of the same minutes, which does not know how many keys there are.
+        (many.keys > few.keys).then(|| many.cpu_ratio().median / few.cpu_ratio().median)
     }
 
     /// Everything, for programs.
@@ -193,6 +216,7 @@ impl Report {
                 "keys": memory.keys,
                 "anonymous_kilobytes": memory.kilobytes,
                 "keys_read_in_milliseconds": memory.read_in.as_secs_f64() * 1e3,
+                "bytes_per_key": self.bytes_per_key(*memory),
             })
         });
         json!({
@@ -200,7 +224,8 @@ impl Report {
             "server_and_load_on_processors_of_their_own": self.apart,
             "verify": self.comparisons.iter().map(Comparison::summary).collect::<Vec<_>>(),
             "memory": memory.collect::<Vec<_>>(),
-            "bytes_per_key": self.bytes_per_key(),
+            "bytes_per_key_with_a_rate_limit": self.limited_memory.and_then(|m| self.bytes_per_key(m)),
+            "cpu_among_most_keys_of_fewest": self.growth(),
             "program": self.program,
         })
     }
@@ -216,13 +241,24 @@ impl fmt::Display for Report {
             comparison.fmt(f)?;
         }
         writeln!(f, "\nMemory")?;
-        for memory in &self.memory {
+        let limited = self.limited_memory.iter().map(|memory| (memory, " with a rate limit"));
+        for (memory, what) in self.memory.iter().map(|memory| (memory, "")).chain(limited) {
             let (keys, kilobytes) = (memory.keys, memory.kilobytes);
             let read_in = memory.read_in.as_secs_f64() * 1e3;
-            writeln!(f, "  {keys:>9} keys  {kilobytes:>8} KB anonymous, read in {read_in:.0} ms")?;
+            write!(
+                f,
+                "  {keys:>9} keys{what}  {kilobytes:>8} KB anonymous, read in {read_in:.0} ms"
+            )?;
+            match self.bytes_per_key(*memory) {
+                Some(bytes) => writeln!(f, ", {bytes:.0} bytes a key")?,
+                None => writeln!(f)?,
+            }
         }
-        if let Some(bytes) = self.bytes_per_key() {
-            writeln!(f, "  a further key  {bytes:.0} bytes (difference of the two, after 2 s)")?;
+        if let Some(growth) = self.growth() {
+            writeln!(
+                f,
+                "\nCPU of a request among the most keys, of one among the fewest: {growth:.3}"
+            )?;
         }
         match &self.program {
             Some(program) => program.fmt(f),
@@ -233,18 +269,16 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nAmong {} keys, {} pairs of rounds", self.keys, self.pairs.len())?;
+        let what = if self.limited { " with a rate limit each" } else { "" };
+        writeln!(f, "\nAmong {} keys{what}, {} pairs of rounds", self.keys, self.pairs.len())?;
         writeln!(
             f,
             "  {:<22} {:>9} {:>13} {:>9} {:>9} {:>9} {:>7}",
             "", "req/s", "CPU µs/req", "+ later", "p50 µs", "p99 µs", "load"
         )?;
-        let rows = [
-            ("bare axum handler", self.bare()),
-            ("keydock, verified", self.keydock()),
-            ("keydock, unknown key", Sample::typical(&self.unknown)),
-        ];
-        for (name, row) in rows {
+        let rows = [(Case::Bare, self.bare()), (Case::Verified, self.keydock())];
+        for (case, row) in rows.iter().chain(&self.others) {
+            let name = case.name();
             writeln!(
                 f,
                 "  {name:<22} {:>9.0} {:>13.2} {:>9.2} {:>9.0} {:>9.0} {:>6.0}%",

@@ -23,12 +23,12 @@ use crate::{
 /// Rounds alternate: bare, keydock, bare, keydock, … The server has one processor, the load another.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// How many keys there are in the larger case; half of them are active
+    /// Among how many keys, one after the other, half of them active
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000])]
+    keys: Vec<usize>,
+    /// Among how many keys that have a rate limit each; 0 to leave it out
     #[arg(long, default_value_t = 100_000)]
-    keys: usize,
-    /// How many keys there are in the smaller case; 0 to leave it out
-    #[arg(long, default_value_t = 1_000)]
-    few_keys: usize,
+    limited_keys: usize,
     /// How long a round lasts
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
@@ -58,23 +58,36 @@ impl Verify {
             self.rounds > 0 && self.connections > 0 && self.seconds > 0.0,
             "nothing to measure"
         );
+        ensure!(!self.keys.is_empty(), "no number of keys");
         let (server, load) = machine::two_processors()?;
         let mut report = Report::new(server != load);
-        let mut counts = vec![self.few_keys, self.keys];
-        counts.retain(|keys| *keys > 0);
         let folders = tempfile::tempdir()?;
-        for keys in counts {
+        for keys in &self.keys {
             let data = folders.path().join(keys.to_string());
             eprintln!("making {keys} keys");
-            let arguments: [OsString; 3] =
-                ["make-keys".into(), data.clone().into(), keys.to_string().into()];
-            child::run(arguments)?;
-            report.comparisons.push(self.compare(&data, server, load, &mut report.memory)?);
+            let arguments = ["make-keys".into(), data.clone().into(), keys.to_string().into()];
+            child::run::<OsString>(arguments)?;
+            let (mut comparison, memory) = self.compare(&data, server, load)?;
+            comparison.others = self.beside(&data, server, load)?;
+            report.comparisons.push(comparison);
+            report.memory.push(memory);
+            if !self.no_program && Some(keys) == self.weighed() {
+                eprintln!("weighing the program");
+                report.program = program::weigh(self.program.as_deref(), &data)?;
+            }
+            // A folder with millions of keys is large.
+            std::fs::remove_dir_all(&data)?;
         }
-        if !self.no_program {
-            eprintln!("weighing the program");
-            let many = folders.path().join(self.keys.to_string());
-            report.program = program::weigh(self.program.as_deref(), &many)?;
+        if self.limited_keys > 0 {
+            let (data, keys) = (folders.path().join("limited"), self.limited_keys);
+            eprintln!("making {keys} keys with limits");
+            let many = keys.to_string().into();
+            let arguments = ["make-keys".into(), data.clone().into(), many, "--limited".into()];
+            child::run::<OsString>(arguments)?;
+            let (mut comparison, memory) = self.compare(&data, server, load)?;
+            comparison.limited = true;
+            report.comparisons.push(comparison);
+            report.limited_memory = Some(memory);
         }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&report.summary())?);
@@ -84,27 +97,27 @@ impl Verify {
         Ok(())
     }
 
-    fn compare(
-        &self,
-        data: &Path,
-        server: usize,
-        load: usize,
-        memory: &mut Vec<Memory>,
-    ) -> Result<Comparison> {
+    /// The program is weighed with the number of keys that a company may have.
+    fn weighed(&self) -> Option<&usize> {
+        self.keys.iter().filter(|keys| **keys <= 100_000).max()
+    }
+
+    fn start(&self, data: &Path, server: usize, load: usize) -> Result<(Bench<'_>, Ready)> {
         let on = |what: &str, cpu: usize| -> [OsString; 3] {
             [what.into(), data.into(), cpu.to_string().into()]
         };
         let mut server = Talker::start(on("serve", server))?;
         let ready: Ready = server.hear()?;
+        Ok((Bench { server, load: Talker::start(on("load", load))?, verify: self }, ready))
+    }
+
+    fn compare(&self, data: &Path, server: usize, load: usize) -> Result<(Comparison, Memory)> {
+        let (mut bench, ready) = self.start(data, server, load)?;
         // What reading the keys took for a moment has been given back by then.
         sleep(Duration::from_secs(2));
-        let consumed: Consumed = server.ask("")?;
-        memory.push(Memory {
-            keys: ready.keys,
-            read_in: ready.read_in,
-            kilobytes: consumed.anonymous,
-        });
-        let mut bench = Bench { server, load: Talker::start(on("load", load))?, verify: self };
+        let consumed: Consumed = bench.server.ask("")?;
+        let memory =
+            Memory { keys: ready.keys, read_in: ready.read_in, kilobytes: consumed.anonymous };
         let mut comparison = Comparison { keys: ready.keys, ..Comparison::default() };
         for round in 1..=self.rounds {
             let bare = bench.sample(Case::Bare, ready.bare)?;
@@ -117,10 +130,20 @@ impl Verify {
             );
             comparison.pairs.push(Pair { bare, keydock });
         }
-        for _ in 0..self.rounds.div_ceil(3) {
-            comparison.unknown.push(bench.sample(Case::Unknown, ready.keydock)?);
+        Ok((comparison, memory))
+    }
+
+    /// Other questions about keys.
+    fn beside(&self, data: &Path, server: usize, load: usize) -> Result<Vec<(Case, Sample)>> {
+        let (mut bench, ready) = self.start(data, server, load)?;
+        let mut samples = Vec::new();
+        for case in [Case::Unknown, Case::ForwardAuth, Case::Introspect] {
+            let rounds = 0..self.rounds.div_ceil(3);
+            let rounds: Result<Vec<_>> =
+                rounds.map(|_| bench.sample(case, ready.keydock)).collect();
+            samples.push((case, Sample::typical(&rounds?)));
         }
-        Ok(comparison)
+        Ok(samples)
     }
 }
 

@@ -47,7 +47,7 @@ impl fmt::Display for Role {
 }
 
 /// How much of an organization a bearer key opens, by HTTP method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// GET, HEAD and OPTIONS.

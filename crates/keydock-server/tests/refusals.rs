@@ -67,6 +67,12 @@ async fn every_refusal_can_be_looked_up() {
     assert_eq!((&told["code"], &told["key"]["id"]), (&json!("insufficient_scope"), &reader["id"]));
     let told = explain(&admin, &reading.get("/deployment/api/mock_org/x/").await).await;
     assert_eq!((&told["code"], &told["key"]["kind"]), (&json!("key_kind"), &json!("platform_api")));
+    // What is answered in front of the router is kept as well.
+    let told = explain(&admin, &reading.get("/forward-auth?tier=full_access").await).await;
+    assert_eq!((&told["code"], &told["key"]["id"]), (&json!("insufficient_scope"), &reader["id"]));
+    let spent = app.key(limited["key"].as_str().unwrap());
+    let told = explain(&admin, &spent.get("/api/v1/unstract/whoami/").await).await;
+    assert_eq!((&told["code"], &told["key"]["id"]), (&json!("rate_limited"), &limited["id"]));
 
     for stranger in [app.nobody(), app.key(UNKNOWN)] {
         let told = explain(&admin, &stranger.get(&workflows).await).await;

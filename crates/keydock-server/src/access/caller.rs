@@ -16,7 +16,7 @@ use keydock_core::{
 use super::{
     Again, Presented, Refusal,
     bearer::{self, confirm_header, confirm_tier, organization_key},
-    charge::charge,
+    charge::{charge, charge_at_once},
     keyring::{Opens, OrgFacts, Verified},
     session::{self, Membership, SignedIn},
 };
@@ -507,8 +507,8 @@ impl FromRequestParts<App> for InstanceAdmin {
 }
 
 impl KeyHolder<'_> {
-    /// What `then` makes of the holder of the key in the head of a request. Nothing if the key has
-    /// limits, or does not go with the rest of the request: that takes more than a look.
+    /// What `then` makes of the holder of the key in the head of a request, which is counted. Nothing if
+    /// the key has a quota: that takes more than a look.
     pub(crate) fn at_once<T>(
         head: Head<'_>,
         app: &App,
@@ -516,12 +516,17 @@ impl KeyHolder<'_> {
     ) -> Result<Option<T>> {
         let token = Self::token(head)?;
         let made = app.verify_token_then(token, head, |seen, _| {
-            let open = || {
+            let judge = || {
+                confirm_header(head.headers, seen.org())?;
                 let (tier, key_name) = organization_key(seen.opens(), || seen.genuine())?;
-                Ok(then(KeyHolder { org: seen.org(), key_name, tier }))
+                let Some(charged) = charge_at_once(seen, head, app) else { return Ok(None) };
+                charged.map(|()| Some(then(KeyHolder { org: seen.org(), key_name, tier })))
             };
-            let is_plain = !seen.is_guarded() && confirm_header(head.headers, seen.org()).is_ok();
-            is_plain.then(open)
+            let judged = judge();
+            if judged.is_err() {
+                head.note_refused(|| seen.genuine());
+            }
+            judged.transpose()
         })?;
         made.transpose()
     }

@@ -1,19 +1,22 @@
 //! Counting requests against the limits of their key: after it is known to be allowed, so that nobody
 //! else can spend what it has (RL-05).
 
-use std::time::Duration;
+use std::fmt::Write as _;
 
 use axum::http::{HeaderName, HeaderValue, request::Parts};
-use keydock_core::limits::{Quota, RateLimit};
+use keydock_core::{
+    limits::{Period, Quota, RateLimit},
+    time::Timestamp,
+};
 
 use super::{
     Refusal,
     guard::{Guard, Left},
-    keyring::Verified,
+    keyring::{Seen, Verified},
 };
 use crate::{
     App, Error, Result, keys,
-    web::{Arrival, Head, problem::whole_seconds},
+    web::{Head, problem::whole_seconds},
 };
 
 /// The limits that apply, as draft-ietf-httpapi-ratelimit-headers writes them.
@@ -23,41 +26,59 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// When the key ends by itself.
 const EXPIRES: HeaderName = HeaderName::from_static("keydock-key-expires");
 
-/// Counts a request against the limits of its key, once however often its proof is made, and has the answer say how they stand.
+/// Counts a request against the limits of its key, once however often its proof is made, and has the
+/// answer say how they stand.
 pub(crate) async fn charge(verified: &Verified, parts: &mut Parts, app: &App) -> Result<()> {
     let Some(guard) = &verified.guard else { return Ok(()) };
-    if Head::of(parts).is_again() {
+    let head = Head::of(parts);
+    if head.is_again() {
         return Ok(());
     }
-    let mut fields = Fields::default();
-    if let Some(end) = guard.controls().expires_at {
-        fields.add(EXPIRES, end.to_string());
-    }
-    let counted = count(guard, verified, parts, app, &mut fields).await;
-    if let Some(arrival) = parts.extensions.get::<Arrival>() {
+    let mut fields = Fields::about(guard);
+    let counted = match count(guard, head, app, &mut fields) {
+        Ok(()) => count_quota(guard, verified, app, &mut fields).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    if let Some(arrival) = head.arrival {
         arrival.notes.put(fields.into_headers());
     }
     counted
 }
 
-async fn count(
-    guard: &Guard,
-    verified: &Verified,
-    parts: &Parts,
-    app: &App,
-    fields: &mut Fields,
-) -> Result<()> {
-    let since = app.keyring().since(Head::of(parts).arrived_at());
-    match guard.charge(since) {
+/// The same where nothing can be waited for. None if the key has a quota, which may take the database.
+pub(crate) fn charge_at_once(seen: Seen<'_>, head: Head<'_>, app: &App) -> Option<Result<()>> {
+    let Some(guard) = seen.guard() else { return Some(Ok(())) };
+    if guard.quota().is_some() {
+        return None;
+    }
+    let mut fields = Fields::about(guard);
+    let counted = count(guard, head, app, &mut fields);
+    if let Some(arrival) = head.arrival {
+        arrival.notes.put(fields.into_headers());
+    }
+    Some(counted.map_err(Error::from))
+}
+
+fn count(guard: &Guard, head: Head<'_>, app: &App, fields: &mut Fields) -> Result<(), Refusal> {
+    match guard.charge(app.keyring().since(head.arrived_at())) {
         Ok(Some((limit, left))) => fields.rate(limit, left),
         Ok(None) => {}
         Err(refusal) => {
             if let Refusal::RateLimited { limit, retry_after } = refusal {
                 fields.rate(limit, Left { remaining: 0, reset: retry_after });
             }
-            return Err(refusal.into());
+            return Err(refusal);
         }
     }
+    Ok(())
+}
+
+async fn count_quota(
+    guard: &Guard,
+    verified: &Verified,
+    app: &App,
+    fields: &mut Fields,
+) -> Result<()> {
     let Some(quota) = guard.quota() else { return Ok(()) };
     match spend(guard, quota, verified, app).await {
         Ok(left) => fields.quota(quota, left),
@@ -91,48 +112,48 @@ async fn spend(guard: &Guard, quota: Quota, verified: &Verified, app: &App) -> R
 }
 
 /// Header fields about limits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Fields {
-    policies: Vec<String>,
-    states: Vec<String>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    ends: Option<Timestamp>,
+    policy: String,
+    state: String,
 }
 
 impl Fields {
+    fn about(guard: &Guard) -> Self {
+        let ends = guard.controls().expires_at;
+        Self { ends, policy: String::new(), state: String::new() }
+    }
+
     fn rate(&mut self, limit: RateLimit, left: Left) {
-        let window = Duration::from_secs(limit.window_seconds.into());
-        self.limit("rate", limit.requests, window, left);
+        self.limit("rate", limit.requests, limit.window_seconds.into(), left);
     }
 
     fn quota(&mut self, quota: Quota, left: Left) {
-        // A month has no fixed length; this is the longest.
-        let days = |days: u64| Duration::from_hours(24 * days);
+        const HOUR: u64 = 60 * 60;
         let window = match quota.period {
-            keydock_core::limits::Period::Hour => Duration::from_hours(1),
-            keydock_core::limits::Period::Day => days(1),
-            keydock_core::limits::Period::Month => days(31),
+            Period::Hour => HOUR,
+            Period::Day => 24 * HOUR,
+            // A month has no fixed length; this is the longest.
+            Period::Month => 31 * 24 * HOUR,
         };
         self.limit("quota", quota.requests, window, left);
     }
 
-    fn limit(&mut self, name: &str, requests: u32, window: Duration, left: Left) {
-        self.policies.push(format!("\"{name}\";q={requests};w={}", window.as_secs()));
+    fn limit(&mut self, name: &str, requests: u32, window: u64, left: Left) {
+        let comma = if self.policy.is_empty() { "" } else { ", " };
         let (remaining, reset) = (left.remaining, whole_seconds(left.reset));
-        self.states.push(format!("\"{name}\";r={remaining};t={reset}"));
+        // Writing to a text does not fail.
+        _ = write!(self.policy, "{comma}\"{name}\";q={requests};w={window}");
+        _ = write!(self.state, "{comma}\"{name}\";r={remaining};t={reset}");
     }
 
-    fn add(&mut self, name: HeaderName, text: String) {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            self.headers.push((name, value));
-        }
-    }
-
-    fn into_headers(mut self) -> Vec<(HeaderName, HeaderValue)> {
-        if !self.policies.is_empty() {
-            let (policies, states) = (self.policies.join(", "), self.states.join(", "));
-            self.add(POLICY, policies);
-            self.add(STATE, states);
-        }
-        self.headers
+    fn into_headers(self) -> Vec<(HeaderName, HeaderValue)> {
+        let ends = self.ends.map(|end| end.to_string()).unwrap_or_default();
+        [(EXPIRES, ends), (POLICY, self.policy), (STATE, self.state)]
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?)))
+            .collect()
     }
 }

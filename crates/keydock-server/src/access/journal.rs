@@ -28,7 +28,7 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 
 use super::{
     changes, key_store,
-    keyring::{Orgs, Standing},
+    keyring::{Shared, Standing},
 };
 use crate::{Error, Result, keys};
 
@@ -155,13 +155,13 @@ fn open_file(path: &Path, identity: &str, now: i64) -> Result<Open> {
 /// The changes after this one as lines, and the number of the last of them.
 async fn lines_after(tx: &mut Tx, seq: i64) -> Result<(String, i64)> {
     let (mut lines, mut last) = (String::new(), seq);
-    let mut orgs = Orgs::default();
+    let mut shared = Shared::default();
     for change in changes::after(tx, seq).await? {
         if change.seq > last + 1 {
             // Changes that nobody will ever know: the journal says so.
             let _ = writeln!(lines, "from {}", change.seq - 1);
         }
-        let entry = keys::find_entry(tx, &mut orgs, &change.digest).await?;
+        let entry = keys::find_entry(tx, &mut shared, &change.digest).await?;
         let works = entry.is_some_and(|entry| entry.standing == Standing::Active);
         let word = if works { "open" } else { "closed" };
         let _ = writeln!(lines, "{} {} {word}", change.seq, change.digest.to_hex());

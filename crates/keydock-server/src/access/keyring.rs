@@ -8,6 +8,7 @@
 mod inspect;
 
 use std::{
+    collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     net::IpAddr,
     sync::{
@@ -25,7 +26,6 @@ use keydock_core::{
     time::Timestamp,
 };
 use keydock_storage::db::{Db, Tx};
-use papaya::HashMap;
 use smol_str::SmolStr;
 
 pub use self::inspect::Inspected;
@@ -58,7 +58,7 @@ pub struct OrgFacts {
 }
 
 /// What a key opens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Opens {
     /// Its organization.
     Organization {
@@ -74,7 +74,7 @@ pub enum Opens {
 }
 
 /// What is known of a platform API key or a platform token.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct ApiKey {
     /// Which of the two.
     pub kind: KeyKind,
@@ -87,7 +87,7 @@ pub struct ApiKey {
 }
 
 /// What is known of an organization deployment key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct OrgWide {
     /// What people call it.
     pub key_name: Arc<str>,
@@ -105,7 +105,7 @@ impl OrgWide {
 }
 
 /// Whether a secret works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// It does.
     Active,
@@ -178,24 +178,33 @@ pub struct Use<'a> {
 /// Half of a digest: enough that no two of any number of keys ever meet, and half the memory.
 pub(super) type Tag = [u8; 16];
 
+/// One secret, in the fewest bytes: with its tag it fills one line of the processor's cache.
 #[derive(Debug)]
 struct Held {
     key: Id<id::AnyKey>,
     org: Arc<OrgFacts>,
+    nature: Arc<Nature>,
+    mark: Mark,
+}
+
+const _: () = assert!(size_of::<(Tag, Held)>() <= 64, "a secret no longer fits into one line");
+
+/// What is the same for many keys, and held once for them.
+#[derive(Debug)]
+struct Nature {
     opens: Opens,
     standing: Standing,
     version: i64,
     ends_previous: bool,
     guard: Option<Arc<Guard>>,
-    mark: Mark,
 }
 
 /// The keys that this node knows.
 #[derive(Debug)]
 pub struct Keyring {
-    held: HashMap<Tag, Held, BuildHasherDefault<TagHasher>>,
+    held: papaya::HashMap<Tag, Held, BuildHasherDefault<TagHasher>>,
     /// What was counted against the limits of keys that have some, whichever of their secrets was used.
-    guards: HashMap<Id<id::AnyKey>, Arc<Guard>>,
+    guards: papaya::HashMap<Id<id::AnyKey>, Arc<Guard>>,
     /// Up to which change the log was read.
     seq: AtomicI64,
     /// When that was, in milliseconds since `started`.
@@ -209,8 +218,8 @@ pub struct Keyring {
 impl Default for Keyring {
     fn default() -> Self {
         Self {
-            held: HashMap::default(),
-            guards: HashMap::default(),
+            held: papaya::HashMap::default(),
+            guards: papaya::HashMap::default(),
             seq: AtomicI64::new(0),
             read_at: AtomicI64::new(0),
             started: Instant::now(),
@@ -289,7 +298,7 @@ impl Keyring {
         let held = self.held.pin();
         let found = held.get(&tag(digest)).ok_or(Refusal::UnknownKey)?;
         found.stand(used.at)?;
-        if let Some(guard) = &found.guard {
+        if let Some(guard) = &found.nature.guard {
             guard.admit(used, || found.genuine())?;
         }
         let made = then(Seen(found));
@@ -310,7 +319,8 @@ impl Keyring {
             return Vec::new();
         };
         self.usage.take(tag, &found.mark, |uses| {
-            uses.of(found.key, found.org.number, found.version, found.ends_previous)
+            let Nature { version, ends_previous, .. } = *found.nature;
+            uses.of(found.key, found.org.number, version, ends_previous)
         })
     }
 
@@ -333,17 +343,18 @@ impl Keyring {
         let seq = db.read(async |tx| changes::newest(tx).await).await?;
         self.complete.store(false, Ordering::Release);
         self.held.pin().clear();
-        let mut orgs = Orgs::default();
+        let mut shared = Shared::default();
         db.read(async |tx| {
             let mut after = String::new();
-            while let Some(last) = self.hold_page(keys::entries(tx, &mut orgs, &after, PAGE).await?)
-            {
+            loop {
+                let page = keys::entries(tx, &mut shared, &after, PAGE).await?;
+                let Some(last) = self.hold_page(&mut shared, page) else { break };
                 after = last;
             }
             let mut after = String::new();
-            while let Some(last) =
-                self.hold_page(platform_tokens::entries(tx, &mut orgs, &after, PAGE).await?)
-            {
+            loop {
+                let page = platform_tokens::entries(tx, &mut shared, &after, PAGE).await?;
+                let Some(last) = self.hold_page(&mut shared, page) else { break };
                 after = last;
             }
             Ok::<_, Error>(())
@@ -358,9 +369,9 @@ impl Keyring {
     }
 
     /// Holds the secrets of one page and tells after which key the next page begins.
-    fn hold_page(&self, page: Page) -> Option<String> {
+    fn hold_page(&self, shared: &mut Shared, page: Page) -> Option<String> {
         for entry in page.entries {
-            self.hold(entry);
+            self.hold(shared, entry);
         }
         page.last
     }
@@ -369,26 +380,26 @@ impl Keyring {
     /// deleted: then only reading everything again helps.
     async fn read_changes(&self, tx: &mut Tx) -> Result<bool> {
         let after = self.seq.load(Ordering::Relaxed);
-        let mut orgs = Orgs::default();
+        let mut shared = Shared::default();
         let changes = changes::after(tx, after).await?;
         if changes.first().is_some_and(|first| first.seq != after + 1) {
             return Ok(false);
         }
         for change in changes {
-            self.apply(tx, &mut orgs, &change.digest).await?;
+            self.apply(tx, &mut shared, &change.digest).await?;
             self.seq.store(change.seq, Ordering::Relaxed);
         }
         Ok(true)
     }
 
     /// Makes what is true of `digest` in the database true here.
-    async fn apply(&self, tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<()> {
-        let found = match keys::find_entry(tx, orgs, digest).await? {
+    async fn apply(&self, tx: &mut Tx, shared: &mut Shared, digest: &KeyDigest) -> Result<()> {
+        let found = match keys::find_entry(tx, shared, digest).await? {
             Some(entry) => Some(entry),
-            None => platform_tokens::find_entry(tx, orgs, digest).await?,
+            None => platform_tokens::find_entry(tx, shared, digest).await?,
         };
         match found {
-            Some(entry) => self.hold(entry),
+            Some(entry) => self.hold(shared, entry),
             None => {
                 self.held.pin().remove(&tag(digest));
             }
@@ -396,20 +407,18 @@ impl Keyring {
         Ok(())
     }
 
-    fn hold(&self, entry: Entry) {
+    fn hold(&self, shared: &mut Shared, entry: Entry) {
         let tag = tag(&entry.digest);
         let pinned = self.held.pin();
         let mark = pinned.get(&tag).map_or_else(Mark::default, |before| before.mark.moved());
-        let held = Held {
-            key: entry.key,
-            org: entry.org,
+        let nature = Nature {
             opens: entry.opens,
             standing: entry.standing,
             version: entry.version,
             ends_previous: entry.ends_previous,
             guard: self.guard(entry.key, entry.controls),
-            mark,
         };
+        let held = Held { key: entry.key, org: entry.org, nature: shared.nature(nature), mark };
         pinned.insert(tag, held);
     }
 
@@ -441,29 +450,32 @@ pub struct Page {
     pub last: Option<String>,
 }
 
-/// The organizations met while reading keys, and the names of their keys, so that each is held once:
-/// what is in one place is in the cache of the processor.
+/// What was met while reading keys and is the same for several, so that each is held once: what lies
+/// in one place is in the cache of the processor.
 #[derive(Debug, Default)]
-pub struct Orgs {
-    orgs: std::collections::HashMap<OrgNumber, Arc<OrgFacts>>,
-    key_names: std::collections::HashSet<Arc<str>>,
+pub struct Shared {
+    orgs: HashMap<OrgNumber, Arc<OrgFacts>>,
+    natures: HashMap<(Opens, Standing, i64), Arc<Nature>>,
 }
 
-impl Orgs {
+impl Shared {
     /// The one copy of these facts.
-    pub fn share(&mut self, facts: OrgFacts) -> Arc<OrgFacts> {
+    pub fn org(&mut self, facts: OrgFacts) -> Arc<OrgFacts> {
         Arc::clone(self.orgs.entry(facts.number).or_insert_with(|| Arc::new(facts)))
     }
 
-    /// What a key opens, in words that keys of the same name share.
-    pub fn share_name(&mut self, opens: Opens) -> Opens {
-        let Opens::Organization { key_name } = opens else { return opens };
-        let known = self.key_names.get(&key_name).map(Arc::clone);
-        let key_name = known.unwrap_or_else(|| {
-            self.key_names.insert(Arc::clone(&key_name));
-            key_name
-        });
-        Opens::Organization { key_name }
+    /// The one copy of what is true of keys that are alike. Most are like no other as soon as something
+    /// is said about them in particular.
+    fn nature(&mut self, nature: Nature) -> Arc<Nature> {
+        let is_common = nature.guard.is_none()
+            && !nature.ends_previous
+            && !matches!(nature.standing, Standing::Replaced { .. })
+            && matches!(nature.opens, Opens::Organization { .. } | Opens::Deployment(_));
+        if !is_common {
+            return Arc::new(nature);
+        }
+        let alike = (nature.opens.clone(), nature.standing, nature.version);
+        Arc::clone(self.natures.entry(alike).or_insert_with(|| Arc::new(nature)))
     }
 }
 
@@ -487,7 +499,7 @@ impl<'a> Seen<'a> {
 
     /// What it opens.
     pub fn opens(self) -> &'a Opens {
-        &self.0.opens
+        &self.0.nature.opens
     }
 
     /// The key, as told to its holder.
@@ -495,9 +507,9 @@ impl<'a> Seen<'a> {
         self.0.genuine()
     }
 
-    /// Whether something limits it beyond what it opens.
-    pub fn is_guarded(self) -> bool {
-        self.0.guard.is_some()
+    /// What limits it beyond what it opens.
+    pub(super) fn guard(self) -> Option<&'a Guard> {
+        self.0.nature.guard.as_deref()
     }
 
     /// What is worth keeping.
@@ -511,18 +523,18 @@ impl Held {
         Verified {
             key: self.key,
             org: Arc::clone(&self.org),
-            opens: self.opens.clone(),
-            guard: self.guard.clone(),
+            opens: self.nature.opens.clone(),
+            guard: self.nature.guard.clone(),
         }
     }
 
     fn genuine(&self) -> Genuine {
-        self.opens.genuine(self.key, self.org.number)
+        self.nature.opens.genuine(self.key, self.org.number)
     }
 
     /// Refuses a secret that was switched off or replaced.
     fn stand(&self, at: Timestamp) -> Result<(), Refusal> {
-        let active = match self.standing {
+        let active = match self.nature.standing {
             Standing::Active => true,
             Standing::Inactive => false,
             Standing::Replaced { until, .. } if at >= until => {

@@ -40,7 +40,7 @@ pub(crate) use self::{
     again::{Again, still_permitted},
     bearer::{confirm_header, refuse_key_in_query, refuse_key_in_url, tier_for},
     caller::{actor, token},
-    charge::charge,
+    charge::{charge, charge_at_once},
     session::{cookie, digest as session_digest, refuse_cross_site},
 };
 pub use self::{

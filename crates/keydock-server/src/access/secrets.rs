@@ -11,7 +11,7 @@ use keydock_storage::db::{self, FromRow, Row, Tx};
 
 use super::{
     changes,
-    keyring::{Entry, Opens, OrgFacts, Orgs, Page, Standing},
+    keyring::{Entry, Opens, OrgFacts, Page, Shared, Standing},
 };
 use crate::{
     Result,
@@ -129,20 +129,19 @@ struct Previous {
 
 impl Secrets {
     /// One page of keys, in the order of their ids.
-    pub fn page(rows: Vec<Self>, orgs: &mut Orgs) -> Page {
+    pub fn page(rows: Vec<Self>, shared: &mut Shared) -> Page {
         let last = rows.last().map(|row| row.id.to_string());
-        Page { entries: rows.into_iter().flat_map(|row| row.entries(orgs)).collect(), last }
+        Page { entries: rows.into_iter().flat_map(|row| row.entries(shared)).collect(), last }
     }
 
     /// The one of these secrets that has this digest.
-    pub fn entry(self, orgs: &mut Orgs, digest: &KeyDigest) -> Option<Entry> {
-        self.entries(orgs).find(|entry| entry.digest == *digest)
+    pub fn entry(self, shared: &mut Shared, digest: &KeyDigest) -> Option<Entry> {
+        self.entries(shared).find(|entry| entry.digest == *digest)
     }
 
-    fn entries(self, orgs: &mut Orgs) -> impl Iterator<Item = Entry> + use<> {
+    fn entries(self, shared: &mut Shared) -> impl Iterator<Item = Entry> + use<> {
         let (key, active) = (self.id, self.is_active);
-        let org = orgs.share(self.org);
-        let opens = orgs.share_name(self.opens);
+        let org = shared.org(self.org);
         let controls = (self.controls != Controls::default()).then(|| Arc::new(self.controls));
         let current = if active { Standing::Active } else { Standing::Inactive };
         let current = (self.digest, current, self.version, self.ends_previous);
@@ -154,7 +153,7 @@ impl Secrets {
                 digest,
                 key,
                 org: Arc::clone(&org),
-                opens: opens.clone(),
+                opens: self.opens.clone(),
                 standing,
                 version,
                 ends_previous,

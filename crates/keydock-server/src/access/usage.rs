@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -47,7 +47,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Caller {
     /// What [`Mark`] knows of it.
-    hash: u64,
+    hash: u32,
     ip: IpAddr,
     agent: Box<str>,
     deployment: Box<str>,
@@ -86,23 +86,24 @@ pub struct Used {
 pub(super) struct Mark {
     count: AtomicU32,
     /// Which caller that is; 0 if [`Usage`] knows of none.
-    caller: AtomicU64,
+    caller: AtomicU32,
     at: AtomicI64,
 }
 
 /// A number for a caller, which no other is likely to have.
-pub(super) fn caller(used: &Use<'_>) -> u64 {
+pub(super) fn caller(used: &Use<'_>) -> u32 {
     let mut hasher = rustc_hash::FxHasher::default();
     used.ip.hash(&mut hasher);
     used.agent.hash(&mut hasher);
     used.deployment.hash(&mut hasher);
-    hasher.finish().max(1)
+    // The upper half is the better one.
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default().max(1)
 }
 
 impl Mark {
     /// Adds a use by the caller that was there last. False if it was another one: then [`Usage`] has to
     /// be told.
-    pub(super) fn add(&self, used: &Use<'_>, caller: u64) -> bool {
+    pub(super) fn add(&self, used: &Use<'_>, caller: u32) -> bool {
         if self.caller.load(Ordering::Acquire) != caller {
             return false;
         }
@@ -117,7 +118,7 @@ impl Mark {
     pub(super) fn moved(&self) -> Self {
         Self {
             count: AtomicU32::new(self.count.swap(0, Ordering::Relaxed)),
-            caller: AtomicU64::new(self.caller.load(Ordering::Acquire)),
+            caller: AtomicU32::new(self.caller.load(Ordering::Acquire)),
             at: AtomicI64::new(self.at.load(Ordering::Relaxed)),
         }
     }
@@ -141,7 +142,7 @@ impl Pending {
         }
     }
 
-    fn add(&mut self, used: &Use<'_>, hash: u64) {
+    fn add(&mut self, used: &Use<'_>, hash: u32) {
         if let Some(caller) = self.callers.iter_mut().find(|caller| caller.hash == hash) {
             return caller.add(1, used.at);
         }
@@ -181,7 +182,7 @@ impl Caller {
 
 impl Usage {
     /// Notes a use that the mark of the secret did not take.
-    pub(super) fn note(&self, tag: Tag, used: &Use<'_>, caller: u64, mark: &Mark) {
+    pub(super) fn note(&self, tag: Tag, used: &Use<'_>, caller: u32, mark: &Mark) {
         let mut all = self.lock();
         let pending =
             all.entry(tag).or_insert_with(|| Pending { due: used.at, callers: Vec::new() });

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Demand, Shown, confirm_deployment, identity};
 use crate::{
     App, Error, Result,
-    access::{Presented, Refusal, charge, confirm_header, refuse_key_in_query},
+    access::{Presented, Refusal, charge, charge_at_once, confirm_header, refuse_key_in_query},
     deployments::directory::Named,
     web::Head,
 };
@@ -155,9 +155,17 @@ fn try_at_once(method: &Method, head: Head<'_>, app: &App) -> Result<Option<Head
         let key = Shown::from(seen);
         let known = |name| app.deployment_names().recall(key.org(), name).map(Some);
         let named: Option<Vec<_>> = asked.deployments().map(known).collect();
-        // Counting against limits, as reading a name, takes more than a look.
-        let named = named.filter(|_| !seen.is_guarded())?;
-        Some(asked.judge(key, &named, method, head))
+        // Reading a name, as spending of a quota, takes more than a look.
+        let named = named?;
+        let judge = || {
+            let told = asked.judge(key, &named, method, head)?;
+            charge_at_once(seen, head, app).map(|charged| charged.map(|()| told)).transpose()
+        };
+        let judged = judge();
+        if judged.is_err() {
+            head.note_refused(|| seen.genuine());
+        }
+        judged.transpose()
     })?;
     told.transpose()
 }

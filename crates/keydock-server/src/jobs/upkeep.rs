@@ -24,6 +24,8 @@ const USES: Duration = Duration::from_secs(2);
 const REFUSALS: Duration = Duration::from_secs(1);
 /// How often gauges are set.
 const GAUGES: Duration = Duration::from_secs(15);
+/// How often memory is given back.
+const MEMORY: Duration = Duration::from_millis(1_500);
 /// How often old things are forgotten.
 const OLD: Duration = Duration::from_mins(10);
 /// How old an unfinished document is that nobody is writing any more.
@@ -38,6 +40,7 @@ pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>
     tasks.spawn(every(KEYS, app.clone(), stop.clone(), "reading key changes", read_keys));
     tasks.spawn(every(REFUSALS, app.clone(), stop.clone(), "writing down refusals", refused));
     tasks.spawn(every(GAUGES, app.clone(), stop.clone(), "setting gauges", set_gauges));
+    tasks.spawn(every(MEMORY, app.clone(), stop.clone(), "giving back memory", give_back));
     tasks.spawn(every(OLD, app.clone(), stop.clone(), "forgetting old things", forget));
     let (app, stop) = (app.clone(), stop.clone());
     tasks.spawn(async move {
@@ -90,6 +93,15 @@ async fn set_gauges(app: App) -> Result<()> {
     metrics.jobs.leased.set(counts.leased);
     metrics.jobs.dead.set(counts.dead);
     metrics.keys.set(i64::try_from(app.keyring().len()).unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// Has the allocator look at what was freed over a second ago and give it back to the system. It does so
+/// when it takes a page of memory, which a server with nothing to do never lets it.
+#[expect(clippy::unused_async, reason = "one of several that are called alike")]
+async fn give_back(_: App) -> Result<()> {
+    const LARGER_THAN_WHAT_IS_KEPT_READY: usize = 1 << 20;
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGER_THAN_WHAT_IS_KEPT_READY)));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::{
     Result,
     access::{
         Caller,
-        keyring::{ApiKey, Entry, Opens, OrgWide, Orgs, Page},
+        keyring::{ApiKey, Entry, Opens, OrgWide, Page, Shared},
         secrets::{Digests, Minted, Secrets},
     },
 };
@@ -332,7 +332,7 @@ pub(crate) async fn take_quota(
 ///
 /// An exception to the rule that every statement names the organization, as are the next two: this
 /// is how a key's organization is learnt.
-pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) -> Result<Page> {
+pub async fn entries(tx: &mut Tx, shared: &mut Shared, after: &str, limit: usize) -> Result<Page> {
     let sql = "SELECT k.*, o.name AS org_name, o.title
                FROM keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.id > $1 ORDER BY k.id LIMIT $2";
@@ -341,18 +341,22 @@ pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) ->
     for row in &mut rows {
         fill_scope(tx, row).await?;
     }
-    Ok(Secrets::page(rows, orgs))
+    Ok(Secrets::page(rows, shared))
 }
 
 /// The secret with this digest, current or previous.
-pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<Option<Entry>> {
+pub async fn find_entry(
+    tx: &mut Tx,
+    shared: &mut Shared,
+    digest: &KeyDigest,
+) -> Result<Option<Entry>> {
     let sql = "SELECT k.*, o.name AS org_name, o.title
                FROM keys k JOIN organizations o ON o.id = k.org_id
                WHERE k.digest = $1 OR k.previous_digest = $1";
     let row: Option<Secrets> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
     let Some(mut row) = row else { return Ok(None) };
     fill_scope(tx, &mut row).await?;
-    Ok(row.entry(orgs, digest))
+    Ok(row.entry(shared, digest))
 }
 
 /// Reads which deployments a key opens, where that is a list of its own.

@@ -15,7 +15,7 @@ use crate::{
     Result,
     access::{
         Actor, Caller,
-        keyring::{Entry, Opens, Orgs},
+        keyring::{Entry, Opens, Shared},
         leaks::OnLeak,
     },
     deployments, keys, platform_tokens,
@@ -57,9 +57,9 @@ pub async fn stop(tx: &mut Tx, report: &Report, on_leak: OnLeak) -> Result<()> {
 }
 
 async fn find(tx: &mut Tx, digest: &KeyDigest) -> Result<Option<Entry>> {
-    let mut orgs = Orgs::default();
-    match keys::find_entry(tx, &mut orgs, digest).await? {
+    let mut shared = Shared::default();
+    match keys::find_entry(tx, &mut shared, digest).await? {
         Some(entry) => Ok(Some(entry)),
-        None => platform_tokens::find_entry(tx, &mut orgs, digest).await,
+        None => platform_tokens::find_entry(tx, &mut shared, digest).await,
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     Result,
     access::{
         changes,
-        keyring::{ApiKey, Entry, Opens, OrgFacts, Orgs, Page, Standing},
+        keyring::{ApiKey, Entry, Opens, OrgFacts, Page, Shared, Standing},
         usage::Used,
     },
     keys::{self, Controls},
@@ -131,7 +131,7 @@ pub async fn record_uses(tx: &mut Tx, uses: &[&Used]) -> Result<Vec<Id<id::AnyKe
 ///
 /// An exception to the rule that every statement names the organization, as is the next: this is how
 /// a token's organization is learnt.
-pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) -> Result<Page> {
+pub async fn entries(tx: &mut Tx, shared: &mut Shared, after: &str, limit: usize) -> Result<Page> {
     let sql = "SELECT k.*, t.name AS trust_name, t.service_user, o.name AS org_name, o.title
                FROM platform_tokens k JOIN ci_trusts t ON t.id = k.trust_id
                                       JOIN organizations o ON o.id = k.org_id
@@ -139,17 +139,21 @@ pub async fn entries(tx: &mut Tx, orgs: &mut Orgs, after: &str, limit: usize) ->
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows: Vec<Known> = tx.fetch_all(sql, args![after, limit]).await?;
     let last = rows.last().map(|row| row.token.id.to_string());
-    Ok(Page { entries: rows.into_iter().map(|row| row.entry(orgs)).collect(), last })
+    Ok(Page { entries: rows.into_iter().map(|row| row.entry(shared)).collect(), last })
 }
 
 /// The token with this digest.
-pub async fn find_entry(tx: &mut Tx, orgs: &mut Orgs, digest: &KeyDigest) -> Result<Option<Entry>> {
+pub async fn find_entry(
+    tx: &mut Tx,
+    shared: &mut Shared,
+    digest: &KeyDigest,
+) -> Result<Option<Entry>> {
     let sql = "SELECT k.*, t.name AS trust_name, t.service_user, o.name AS org_name, o.title
                FROM platform_tokens k JOIN ci_trusts t ON t.id = k.trust_id
                                       JOIN organizations o ON o.id = k.org_id
                WHERE k.digest = $1";
     let row: Option<Known> = tx.fetch_optional(sql, args![digest.to_hex()]).await?;
-    Ok(row.map(|row| row.entry(orgs)))
+    Ok(row.map(|row| row.entry(shared)))
 }
 
 struct WithDigest {
@@ -165,7 +169,7 @@ struct Known {
 }
 
 impl Known {
-    fn entry(self, orgs: &mut Orgs) -> Entry {
+    fn entry(self, shared: &mut Shared) -> Entry {
         let token = self.token;
         let opened = ApiKey {
             kind: KeyKind::PlatformToken,
@@ -178,7 +182,7 @@ impl Known {
         Entry {
             digest: self.digest,
             key: token.id.widen(),
-            org: orgs.share(self.org),
+            org: shared.org(self.org),
             opens: Opens::OrganizationTiered(Arc::new(opened)),
             standing: if is_revoked { Standing::Inactive } else { Standing::Active },
             version: 1,

@@ -84,7 +84,8 @@ impl<S> Edge<S> {
         let asked = Asked::about(&request, id.clone());
         let notes = Notes::default();
         let mut arrival = Arrival { id, peer: peer.to_canonical(), at, is_again: false, notes };
-        if let Some(response) = self.answer_at_once(&request, &arrival) {
+        if let Some(mut response) = self.answer_at_once(&request, &arrival) {
+            response.headers_mut().extend(arrival.notes.fields().iter().cloned());
             let sender = || Sender::of(&request, &arrival, &self.app);
             return Answer::AtOnce(Some(close(&self.app, &asked, at, response, sender)));
         }

@@ -44,10 +44,11 @@ pub(crate) struct Arrival {
     pub(crate) notes: Notes,
 }
 
-/// What is learnt of a request on the way, for those who see its answer. Nothing is kept of a request
-/// that is answered at once, since room for it costs as much as verifying a key.
+/// What is learnt of a request on the way, for those who see its answer. Room for it is made for a
+/// request that is routed, and when there is something to keep: making it costs as much as verifying a
+/// key.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(Option<Arc<Learnt>>);
+pub(crate) struct Notes(OnceLock<Arc<Learnt>>);
 
 #[derive(Debug, Default)]
 struct Learnt {
@@ -56,32 +57,32 @@ struct Learnt {
 }
 
 impl Notes {
-    /// Room for what will be learnt.
+    /// Room for what will be learnt, which all clones share.
     pub(crate) fn of_a_route() -> Self {
-        Self(Some(Arc::default()))
+        Self(OnceLock::from(Arc::default()))
     }
 
     /// Adds header fields that the answer gets whatever else happens: how the key stands against its
     /// limits. Only the first call counts.
     pub(crate) fn put(&self, fields: Vec<(HeaderName, HeaderValue)>) {
-        if let Some(learnt) = &self.0 {
-            // A proof that is made twice learns the same.
-            _ = learnt.fields.set(fields);
-        }
+        // A proof that is made twice learns the same.
+        _ = self.0.get_or_init(Arc::default).fields.set(fields);
+    }
+
+    /// Notes which genuine key was sent.
+    pub(crate) fn put_key(&self, key: Genuine) {
+        _ = self.0.get_or_init(Arc::default).key.set(key);
     }
 
     /// The header fields.
     pub(crate) fn fields(&self) -> &[(HeaderName, HeaderValue)] {
-        self.0
-            .as_ref()
-            .and_then(|learnt| learnt.fields.get())
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+        let learnt = self.0.get().and_then(|learnt| learnt.fields.get());
+        learnt.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The genuine key that was sent, if one was.
     pub(crate) fn key(&self) -> Option<&Genuine> {
-        self.0.as_ref()?.key.get()
+        self.0.get()?.key.get()
     }
 }
 
@@ -104,10 +105,18 @@ impl<'a> Head<'a> {
         self.arrival.map_or_else(Instant::now, |arrival| arrival.at)
     }
 
-    /// Notes which genuine key was sent.
+    /// Notes which genuine key was sent, if there is room.
     pub(crate) fn note_key(self, key: impl FnOnce() -> Genuine) {
-        if let Some(learnt) = self.arrival.and_then(|arrival| arrival.notes.0.as_ref()) {
-            _ = learnt.key.set(key());
+        let notes = self.arrival.map(|arrival| &arrival.notes);
+        if let Some(notes) = notes.filter(|notes| notes.0.get().is_some()) {
+            notes.put_key(key());
+        }
+    }
+
+    /// Notes which genuine key was sent, since the request is refused: for those who want to know why.
+    pub(crate) fn note_refused(self, key: impl FnOnce() -> Genuine) {
+        if let Some(arrival) = self.arrival {
+            arrival.notes.put_key(key());
         }
     }
 

@@ -31,11 +31,11 @@ impl Keyring {
         let held = self.held.pin();
         let found = held.get(&tag(digest)).ok_or(Refusal::UnknownKey)?;
         found.stand(at)?;
-        let expires_at = found.guard.as_ref().and_then(|guard| guard.controls().expires_at);
+        let expires_at = found.nature.guard.as_ref().and_then(|guard| guard.controls().expires_at);
         if expires_at.is_some_and(|end| at >= end) {
             return Err(Refusal::Expired(found.genuine()));
         }
-        let replaced = match found.standing {
+        let replaced = match found.nature.standing {
             Standing::Replaced { until, .. } => Some(until),
             Standing::Active | Standing::Inactive => None,
         };
