@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use keydock_core::{
     organizations::OrgName,
     role::Tier,
@@ -19,7 +19,7 @@ use crate::{
     web::{Head, client_address},
 };
 
-const ORGANIZATION: &str = "x-organization-id";
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
 /// What the `Authorization` header holds.
 #[derive(Debug)]
@@ -190,7 +190,7 @@ pub(crate) fn tier_for(method: &str) -> Tier {
 
 /// Refuses a key in the query of the URL, where proxies and logs would keep it (VER-04).
 pub(crate) fn refuse_key_in_url(uri: &Uri) -> Result<(), Refusal> {
-    refuse_key_in_query(uri.query().unwrap_or_default(), |_, _| true)
+    uri.query().map_or(Ok(()), |query| refuse_key_in_query(query, |_, _| true))
 }
 
 /// The same for the query of any address. `is_meant` has the last word about what has the name and

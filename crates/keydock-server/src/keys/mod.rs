@@ -35,7 +35,7 @@ pub use self::{
     controls::{ControlChanges, Controls, Limits},
     rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
     store::{
-        entries, find_entry,
+        count, entries, find_entry,
         sealed::forget_sealed,
         uses::{forget_uses, record_uses},
     },

@@ -344,6 +344,12 @@ pub async fn entries(tx: &mut Tx, shared: &mut Shared, after: &str, limit: usize
     Ok(Secrets::page(rows, shared))
 }
 
+/// How many keys there are.
+pub async fn count(tx: &mut Tx) -> Result<usize> {
+    let count: i64 = tx.fetch_one("SELECT COUNT(*) FROM keys WHERE TRUE", args![]).await?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// The secret with this digest, current or previous.
 pub async fn find_entry(
     tx: &mut Tx,

@@ -23,6 +23,9 @@ use crate::{access::Genuine, config::Config};
 /// Names a request in answers, logs and the audit log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What proxies say of their clients. Names that are made in advance need not be read every time.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Forbids every cache to keep an answer; on everything that shows a secret.
 pub const NO_STORE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -143,7 +146,7 @@ pub(crate) fn client_address(head: Head<'_>, config: &Config) -> IpAddr {
     if !config.trusts(peer) {
         return peer;
     }
-    let forwarded = head.headers.get_all("x-forwarded-for").iter().rev();
+    let forwarded = head.headers.get_all(FORWARDED_FOR).iter().rev();
     let hops =
         forwarded.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     let mut nearest = peer;
