@@ -39,6 +39,8 @@ const FEATURES: &[&str] = &[
     "tokens",
     "forward_auth",
     "leaked_keys",
+    "key_hygiene",
+    "canaries",
     "ci_trusts",
     "webhooks",
 ];

@@ -545,7 +545,11 @@ impl Held {
             }
             Standing::Replaced { active, .. } => active,
         };
-        if active { Ok(()) } else { Err(Refusal::Inactive(self.genuine())) }
+        if active {
+            Ok(())
+        } else {
+            Err(Guard::inactive(self.nature.guard.as_deref(), self.genuine()))
+        }
     }
 }
 

@@ -103,6 +103,11 @@ impl<'a> Head<'a> {
         Self { uri: &parts.uri, headers: &parts.headers, arrival: parts.extensions.get() }
     }
 
+    /// The name of the request.
+    pub(crate) fn request_id(self) -> &'a str {
+        self.arrival.and_then(|arrival| arrival.id.to_str().ok()).unwrap_or_default()
+    }
+
     /// When the request came.
     pub(crate) fn arrived_at(self) -> Instant {
         self.arrival.map_or_else(Instant::now, |arrival| arrival.at)
@@ -131,6 +136,12 @@ impl<'a> Head<'a> {
     fn peer(self) -> IpAddr {
         self.arrival.map_or(IpAddr::from([0, 0, 0, 0]), |arrival| arrival.peer)
     }
+}
+
+/// What a client calls itself.
+pub(crate) fn user_agent(headers: &HeaderMap) -> &str {
+    let agent = headers.get(header::USER_AGENT);
+    agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default()
 }
 
 /// The name of the request.
