@@ -347,7 +347,8 @@ impl Keyring {
         let mut shared = Shared::default();
         db.read(async |tx| {
             // Growing step by step would take twice the memory for a while.
-            self.held.pin().reserve(keys::count(tx).await?);
+            let count = keys::count_all(tx).await?;
+            self.held.pin().reserve(count);
             let mut after = String::new();
             loop {
                 let page = keys::entries(tx, &mut shared, &after, PAGE).await?;

@@ -26,7 +26,7 @@ pub use self::{
     noted::{Noted, Reminder},
     rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
     store::{
-        count, entries, find_entry,
+        count_all, entries, find_entry,
         sealed::forget_sealed,
         uses::{forget_uses, record_uses},
     },

@@ -338,7 +338,7 @@ pub async fn entries(tx: &mut Tx, shared: &mut Shared, after: &str, limit: usize
 }
 
 /// How many keys there are.
-pub async fn count(tx: &mut Tx) -> Result<usize> {
+pub async fn count_all(tx: &mut Tx) -> Result<usize> {
     let count: i64 = tx.fetch_one("SELECT COUNT(*) FROM keys WHERE TRUE", args![]).await?;
     Ok(usize::try_from(count).unwrap_or_default())
 }
