@@ -15,6 +15,8 @@ pub(crate) struct Picture {
     pub(crate) height: u32,
     /// How many pixels are an inch of paper, more or less.
     pub(crate) dots_per_inch: f32,
+    /// Whether its lines go all across, as on receipts; otherwise there may be columns.
+    pub(crate) is_one_block: bool,
     /// One byte for every pixel, from black to white, line by line.
     pub(crate) grey: Vec<u8>,
 }
@@ -28,6 +30,8 @@ pub(crate) struct PictureRequest {
     pub(crate) height: u32,
     /// How many pixels are an inch of paper, more or less.
     pub(crate) dots_per_inch: u32,
+    /// Whether its lines go all across.
+    pub(crate) is_one_block: bool,
     /// The languages, most likely first.
     pub(crate) languages: Vec<String>,
     /// Whether all of the languages are needed.
@@ -65,6 +69,7 @@ impl<'a> Eyes<'a> {
             width: picture.width,
             height: picture.height,
             dots_per_inch: picture.dots_per_inch.clamp(70.0, 1_200.0) as u32,
+            is_one_block: picture.is_one_block,
             languages: self.ocr.languages.clone(),
             needs_all: self.ocr.is_chosen,
         };

@@ -91,6 +91,7 @@ fn scan(number: usize, page: &PdfPage, reader: &mut Reader) -> Result<Page, Erro
         width: pixels.width().into(),
         height: pixels.height().into(),
         dots_per_inch: scale * 72.0,
+        is_one_block: false,
         grey: four.iter().map(grey).collect(),
     };
     drop(pixels);

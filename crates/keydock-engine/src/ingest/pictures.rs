@@ -14,8 +14,10 @@ const MAX_PIXELS: u64 = 60_000_000;
 const MAX_MEMORY: u64 = 300 << 20;
 /// No side of a picture is longer.
 const MAX_SIDE: u32 = 30_000;
-/// Letters of smaller pictures are too small to be told apart.
-const MIN_WIDTH: u32 = 1_000;
+/// Letters of pictures with a shorter side than this are too small to be told apart.
+const FINE_ENOUGH: u32 = 1_300;
+/// No paper but that of receipts is so many times as high as it is wide.
+const NARROW: f64 = 1.6;
 
 /// The pages of a picture: more than one only in TIFF.
 pub(super) fn read(bytes: &[u8], format: ImageFormat, max_pages: usize) -> Pages {
@@ -85,17 +87,19 @@ fn on_white(image: DynamicImage) -> GrayImage {
     })
 }
 
-/// Small pictures are made larger, since Tesseract wants letters of some height.
+/// Small pictures are made larger, since Tesseract wants letters of some height. They, and narrow
+/// ones, are receipts or parts of a page, whose lines go all across.
 fn picture(image: GrayImage) -> Picture {
     let (width, height) = image.dimensions();
-    let is_small = width < MIN_WIDTH && height < 2 * MIN_WIDTH;
-    let factor = if is_small && width > 0 && height > 0 { 2 } else { 1 };
-    let image = match factor {
-        1 => image,
-        _ => image::imageops::resize(&image, width * 2, height * 2, FilterType::CatmullRom),
+    let is_small = width.min(height) < FINE_ENOUGH && width.max(height) < 3 * FINE_ENOUGH;
+    let is_one_block = is_small || f64::from(height) > NARROW * f64::from(width);
+    let image = match is_small {
+        false => image,
+        true => image::imageops::resize(&image, width * 2, height * 2, FilterType::CatmullRom),
     };
     let (width, height) = image.dimensions();
-    Picture { width, height, dots_per_inch: dots(width.min(height)), grey: image.into_raw() }
+    let dots_per_inch = dots(width.min(height));
+    Picture { width, height, dots_per_inch, is_one_block, grey: image.into_raw() }
 }
 
 /// What a file says of its resolution is mostly wrong: paper is about eight inches wide.

@@ -105,6 +105,9 @@ const READING_FILES: &[libc::c_long] = &[
     libc::SYS_prlimit64,
     libc::SYS_sched_getaffinity,
     libc::SYS_sysinfo,
+    libc::SYS_ppoll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
     libc::SYS_fcntl,
     libc::SYS_uname,
     libc::SYS_getuid,

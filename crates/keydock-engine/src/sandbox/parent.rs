@@ -33,6 +33,8 @@ pub struct Sandbox {
     pub(super) limits: Limits,
     places: Arc<Semaphore>,
     pub(super) spawner: Arc<Spawner>,
+    /// The program that reads pictures, if it is not the one on the search path.
+    pub(super) reader_of_pictures: Option<Arc<Path>>,
 }
 
 impl Sandbox {
@@ -48,7 +50,15 @@ impl Sandbox {
             limits,
             places: Arc::new(Semaphore::new(limits.parallel.max(1))),
             spawner: Arc::new(Spawner::start()?),
+            reader_of_pictures: None,
         })
+    }
+
+    /// The same sandbox with another program that reads pictures, called as Tesseract is.
+    #[must_use]
+    pub fn with_reader_of_pictures(mut self, program: PathBuf) -> Self {
+        self.reader_of_pictures = Some(program.into());
+        self
     }
 
     /// What reading one document may take.

@@ -4,7 +4,12 @@
 //! no library of pictures or languages ever runs outside of the walls. Of the document it sees
 //! nothing but grey pixels.
 
-use std::{os::unix::process::CommandExt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,7 +36,8 @@ impl Sandbox {
         from: &mut ChildStdout,
         request: &PictureRequest,
     ) -> Result<String, Error> {
-        let Some(program) = installed() else {
+        let chosen = self.reader_of_pictures.as_deref().map(Path::to_owned);
+        let Some(program) = chosen.or_else(installed).filter(|program| program.is_file()) else {
             super::parent::skip(from, request).await?;
             return Err(missing(&request.languages));
         };
@@ -117,7 +123,8 @@ fn arguments(request: &PictureRequest) -> Vec<String> {
         text("--dpi"),
         request.dots_per_inch.to_string(),
         text("--psm"),
-        text("3"),
+        // A block of text, or whatever Tesseract makes of the page.
+        text(if request.is_one_block { "6" } else { "3" }),
         text("tsv"),
     ]
 }
