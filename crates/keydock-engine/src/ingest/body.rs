@@ -112,7 +112,9 @@ impl Body {
         if !cell.is_empty() {
             for _ in 1..times.min(MAX_SPAN) {
                 self.begin_cell();
-                cell.iter().for_each(|line| self.line(line));
+                for line in &cell {
+                    self.line(line);
+                }
                 self.end_cell(1);
             }
         }

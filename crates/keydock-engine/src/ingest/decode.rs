@@ -7,14 +7,12 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 /// is valid, UTF-16 where every other byte is zero, and otherwise the older encoding that the
 /// frequency of its characters speaks for.
 pub(super) fn text(bytes: &[u8]) -> String {
-    plain_lines(&match utf32(bytes) {
-        Some(text) => text,
-        None => {
-            let (encoding, skip) = guess(bytes);
-            let bytes = bytes.get(skip..).unwrap_or_default();
-            encoding.decode_without_bom_handling(bytes).0.into_owned()
-        }
-    })
+    if let Some(text) = utf32(bytes) {
+        return plain_lines(&text);
+    }
+    let (encoding, skip) = guess(bytes);
+    let bytes = bytes.get(skip..).unwrap_or_default();
+    plain_lines(&encoding.decode_without_bom_handling(bytes).0)
 }
 
 /// The text of a page of HTML, which may name its encoding.

@@ -56,10 +56,8 @@ fn pieces(document: &[u8], table: &[u8]) -> Option<String> {
         let characters = to.saturating_sub(from);
         let is_narrow = place & 0x4000_0000 != 0;
         let place = place & 0x3fff_ffff;
-        let (start, length) = match is_narrow {
-            true => (place / 2, characters),
-            false => (place, characters.checked_mul(2)?),
-        };
+        let (start, length) =
+            if is_narrow { (place / 2, characters) } else { (place, characters.checked_mul(2)?) };
         let bytes = document.get(start..start.checked_add(length)?.min(document.len()))?;
         text.push_str(&if is_narrow { narrow(bytes) } else { wide(bytes) });
     }
@@ -120,7 +118,7 @@ fn end_table(body: &mut Body, cells: &mut Vec<String>) {
         return;
     }
     let ends_rows = |length: usize| {
-        cells.len() % length == 0
+        cells.len().is_multiple_of(length)
             && cells.iter().skip(length - 1).step_by(length).all(String::is_empty)
     };
     let length = (2..=cells.len().min(64)).find(|&length| ends_rows(length));

@@ -1,6 +1,6 @@
 //! DOCX: paragraphs and tables of a Word document, with what stands in its margins.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     archive::Archive,
@@ -16,18 +16,22 @@ pub(super) fn text(archive: &mut Archive) -> Result<String, Error> {
     let main = relations::main_part(archive).unwrap_or_else(|| "word/document.xml".to_owned());
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let numbering = format!("{folder}/numbering.xml");
-    let numbering = match archive.has(&numbering) {
-        true => Numbering::parse(&archive.text(&numbering)?)?,
-        false => Numbering::default(),
+    let numbering = if archive.has(&numbering) {
+        Numbering::parse(&archive.text(&numbering)?)?
+    } else {
+        Numbering::default()
     };
     let mut parts: Vec<String> = archive.names();
     parts.sort();
     let named = |kind: &str| {
         let start = format!("{folder}/{kind}");
-        parts.iter().filter(move |name| name.starts_with(&start) && name.ends_with(".xml")).cloned()
+        parts
+            .iter()
+            .filter(move |name| name.starts_with(&start) && name.strip_suffix(".xml").is_some())
+            .cloned()
     };
     let mut texts = Vec::new();
-    let mut margins: HashMap<String, ()> = HashMap::new();
+    let mut margins: HashSet<String> = HashSet::new();
     let all = named("header")
         .chain([main.clone()])
         .chain(named("footnotes"))
@@ -36,7 +40,7 @@ pub(super) fn text(archive: &mut Archive) -> Result<String, Error> {
     for part in all {
         let text = part_text(&archive.text(&part)?, &numbering)?;
         // The same header is kept once for every section.
-        let is_new = part == main || margins.insert(text.trim().to_owned(), ()).is_none();
+        let is_new = part == main || margins.insert(text.trim().to_owned());
         if is_new && !text.trim().is_empty() {
             texts.push(text.trim_end().to_owned());
         }

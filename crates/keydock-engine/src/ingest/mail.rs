@@ -1,5 +1,7 @@
 //! E-mail: who wrote to whom, what is said, and the documents that are attached.
 
+use std::fmt::Write as _;
+
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::{Reader, html};
@@ -37,11 +39,13 @@ pub(super) fn read(bytes: &[u8], reader: &mut Reader) -> Result<Mail, Error> {
     for part in attachments {
         let name = part.attachment_name().unwrap_or("without a name");
         let name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
-        text.push_str(&format!("\nAttachment: {name}"));
+        let _ = write!(text, "\nAttachment: {name}");
         match attachment(part, &name, reader) {
             Ok(document) => read.push(document),
             Err(error) if is_fatal(&error) => return Err(error),
-            Err(error) => text.push_str(&format!(" (not read: {error})")),
+            Err(error) => {
+                let _ = write!(text, " (not read: {error})");
+            }
         }
     }
     if reader.reading.pages.contains(1) {
@@ -92,7 +96,7 @@ fn head(message: &Message) -> String {
     let mut head = String::new();
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            head.push_str(&format!("{name}: {value}\n"));
+            let _ = writeln!(head, "{name}: {value}");
         }
     };
     line("From", message.from().map(addresses));

@@ -1,4 +1,4 @@
-//! ODT, ODS and ODP: paragraphs, tables, sheets and slides of OpenDocument files.
+//! ODT, ODS and ODP: paragraphs, tables, sheets and slides of `OpenDocument` files.
 
 use super::{
     archive::Archive,
@@ -71,8 +71,7 @@ impl Part<'_> {
         }
         match name {
             "spreadsheet" => self.is_sheet = true,
-            "page" => self.body.break_page(),
-            "soft-page-break" => self.body.break_page(),
+            "page" | "soft-page-break" => self.body.break_page(),
             "p" | "h" => {
                 self.body.begin_paragraph();
                 self.mark_item();

@@ -143,11 +143,10 @@ impl Drawn {
         let is_scan = self.pictured >= WHOLE_PAGE && letters < MARGINALIA;
         let is_riddle = self.unknown > 20 && self.unknown > letters;
         match mode {
-            OcrMode::Never => Need::Nothing,
             OcrMode::Always => Need::Pictures,
             OcrMode::Auto if is_scan || is_riddle => Need::Pictures,
             OcrMode::Auto if letters == 0 && self.pictured > 0.01 => Need::PicturesPerhaps,
-            OcrMode::Auto => Need::Nothing,
+            OcrMode::Never | OcrMode::Auto => Need::Nothing,
         }
     }
 }

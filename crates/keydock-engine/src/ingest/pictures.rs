@@ -93,9 +93,10 @@ fn picture(image: GrayImage) -> Picture {
     let (width, height) = image.dimensions();
     let is_small = width.min(height) < FINE_ENOUGH && width.max(height) < 3 * FINE_ENOUGH;
     let is_one_block = is_small || f64::from(height) > NARROW * f64::from(width);
-    let image = match is_small {
-        false => image,
-        true => image::imageops::resize(&image, width * 2, height * 2, FilterType::CatmullRom),
+    let image = if is_small {
+        image::imageops::resize(&image, width * 2, height * 2, FilterType::CatmullRom)
+    } else {
+        image
     };
     let (width, height) = image.dimensions();
     let dots_per_inch = dots(width.min(height));
@@ -114,9 +115,10 @@ fn tiff_pages(bytes: &[u8], most: usize) -> Vec<u32> {
     let number = |at: usize, length: usize| -> Option<u32> {
         let digits = bytes.get(at..at.checked_add(length)?)?;
         let push = |sum: u32, &digit: &u8| (sum << 8) | u32::from(digit);
-        Some(match is_little {
-            true => digits.iter().rev().fold(0, push),
-            false => digits.iter().fold(0, push),
+        Some(if is_little {
+            digits.iter().rev().fold(0, push)
+        } else {
+            digits.iter().fold(0, push)
         })
     };
     let mut pages = Vec::new();

@@ -123,10 +123,8 @@ fn number_shown(number: f64) -> String {
     }
     let whole = if number.abs() < 1.0 { 1 } else { format!("{:.0}", number.abs()).len() };
     let text = format!("{number:.*}", 15_usize.saturating_sub(whole).min(12));
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
