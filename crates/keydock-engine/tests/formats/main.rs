@@ -1,6 +1,7 @@
 //! Documents of every kind, read in the sandbox: what they say, and what they are taken for.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::format_collect, clippy::format_push_string, reason = "small documents")]
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ mod pictures;
 mod real;
 mod walls;
 
+#[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 

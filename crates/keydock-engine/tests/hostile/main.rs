@@ -2,6 +2,7 @@
 //! error, within its limits, and the reader of the next one is none the worse for it.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::format_push_string, reason = "small documents")]
 
 use std::{
     process::ExitCode,
