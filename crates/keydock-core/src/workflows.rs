@@ -22,8 +22,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::templates::{Choice, Template};
 use self::{source::Place, written::Written};
-use crate::fields::{DateOrder, Field, Locale};
+use crate::fields::{Check, DateOrder, Field, Locale};
 
 mod check;
 mod ocr;
@@ -31,6 +32,7 @@ mod output;
 mod pages;
 mod rules;
 mod source;
+mod templates;
 mod written;
 
 pub use self::{
@@ -49,6 +51,8 @@ pub struct Definition {
     written: Written,
     reading: Reading,
     fields: Vec<Field>,
+    templates: Vec<Template>,
+    checks: Vec<Check>,
 }
 
 /// How to read a document.
@@ -62,10 +66,16 @@ pub struct Reading {
     pub layout: bool,
     /// Whose conventions numbers and dates follow.
     pub locale: Locale,
+    /// Whether the words of the document decide about the locale instead.
+    pub is_auto: bool,
     /// The order of ambiguous dates.
     pub date_order: DateOrder,
     /// How pictures of text are read.
     pub ocr: Ocr,
+    /// Whether that order was written, and does not follow from the locale.
+    pub has_date_order: bool,
+    /// The ISO code of amounts that name no currency.
+    pub currency: Option<String>,
 }
 
 impl Definition {
@@ -79,8 +89,10 @@ impl Definition {
         let mut problems = check::Problems::new(&node);
         let written = check::shape(&node.to_value(), &mut problems);
         let (reading, fields) = check::meaning(&written, &mut problems);
+        let templates = templates::templates(&written, &reading, &mut problems);
+        let checks = templates::checks(&written, &fields, &templates, &mut problems);
         problems.into_result()?;
-        Ok(Self { written, reading, fields })
+        Ok(Self { written, reading, fields, templates, checks })
     }
 
     /// What the workflow is for.
@@ -98,11 +110,32 @@ impl Definition {
         &self.fields
     }
 
+    /// The fields with the rules of a template, by its name; without one, those of the definition.
+    pub fn fields_of(&self, template: Option<&str>) -> &[Field] {
+        let found = self.templates.iter().find(|it| Some(it.name.as_str()) == template);
+        found.map_or(&self.fields, |template| &template.fields)
+    }
+
+    /// Other rules for documents of certain kinds.
+    pub fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+
+    /// Which template is taken when several fit.
+    pub fn choice(&self) -> Choice {
+        self.written.choose.into()
+    }
+
+    /// What must hold between the values.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
     /// A JSON Schema of the answer: the one that was written, or one derived from the fields.
     pub fn output_schema(&self) -> Value {
         match &self.written.output_schema {
             Some(schema) => Value::Object(schema.clone()),
-            None => output::schema(&self.written.fields),
+            None => output::schema(&self.written),
         }
     }
 

@@ -64,6 +64,12 @@ pub enum Error {
         /// The required fields without a value.
         fields: Vec<Miss>,
     },
+    /// A check that must hold does not.
+    #[error("{}", contradictions(.checks))]
+    Contradictory {
+        /// The checks that do not hold.
+        checks: Vec<Miss>,
+    },
     /// It is larger than allowed.
     #[error("the document has {bytes} bytes; at most {max} are allowed")]
     TooLarge {
@@ -130,6 +136,11 @@ fn missing(fields: &[Miss]) -> String {
     let all: Vec<String> = fields.iter().map(one).collect();
     let noun = if fields.len() == 1 { "a required value is" } else { "required values are" };
     format!("{noun} missing: {}", all.join("; "))
+}
+
+fn contradictions(checks: &[Miss]) -> String {
+    let all: Vec<&str> = checks.iter().map(|check| check.reason.as_str()).collect();
+    format!("the values contradict each other: {}", all.join("; "))
 }
 
 fn by_signal(signal: Option<i32>) -> String {

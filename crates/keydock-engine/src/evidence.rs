@@ -103,6 +103,10 @@ pub enum RuleKind {
     Table,
     /// Among the lines between two texts.
     Lines,
+    /// Computed from the values of other fields; the place is that of the first of them.
+    Computed,
+    /// Written in the definition; it has no place.
+    Constant,
 }
 
 /// A field without a value.

@@ -18,6 +18,7 @@ use crate::layout::Document;
 pub use crate::{
     error::Error,
     evidence::{Area, Evidence, Miss, RuleKind, Span},
+    extraction::says_the_same,
 };
 
 mod error;
@@ -37,6 +38,9 @@ pub struct Extraction {
     pub evidence: Vec<Evidence>,
     /// What was looked for in vain, or found and not understood.
     pub misses: Vec<Miss>,
+    /// The template of the definition that was taken, by its name.
+    #[serde(default)]
+    pub template: Option<String>,
     /// How many pages the document has.
     pub pages: usize,
     /// The text of the pages that were read, with their layout, separated by form feeds.

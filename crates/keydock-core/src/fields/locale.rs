@@ -71,6 +71,11 @@ impl Locale {
         Some(Self { language, region })
     }
 
+    /// A language without a region.
+    pub const fn of(language: Language) -> Self {
+        Self { language, region: None }
+    }
+
     /// The language.
     pub const fn language(self) -> Language {
         self.language

@@ -10,11 +10,17 @@ use super::{
     ocr::{MAX_LANGUAGES, is_language, languages_of},
     rules::FieldCheck,
     source::Node,
-    written::{Written, WrittenField, WrittenRead, WrittenRule, WrittenType},
+    written::{
+        Many, Texts, Written, WrittenCheck, WrittenField, WrittenRead, WrittenRule,
+        WrittenTemplate, WrittenType,
+    },
 };
 use crate::fields::{DateOrder, Field, Locale};
 
 const MAX_MISTAKES: usize = 100;
+const MAX_ITEMS: usize = 100;
+const MAX_TEXTS: usize = 50;
+const MAX_TEXT_CHARACTERS: usize = 200;
 const KNOWN_LOCALES: &str = "en, de, fr, es, it, nl or pt, with a region if need be: `en-GB`";
 
 /// The mistakes found so far.
@@ -30,9 +36,12 @@ impl<'a> Problems<'a> {
 
     /// Notes a mistake at a path; `message` says what to write instead.
     pub(super) fn add(&mut self, path: &str, message: impl Into<String>) {
-        if self.found.len() < MAX_MISTAKES {
+        let message = message.into();
+        // Templates look at a field again.
+        let is_new = !self.found.iter().any(|it| it.path == path && it.message == message);
+        if is_new && self.found.len() < MAX_MISTAKES {
             let place = self.source.place_of(path);
-            self.found.push(DefinitionError::new(path, Some(place), message.into()));
+            self.found.push(DefinitionError::new(path, Some(place), message));
         }
     }
 
@@ -48,7 +57,7 @@ impl<'a> Problems<'a> {
 }
 
 /// The document in its shape. Each field is read by itself, so that one misspelt member does not
-/// hide the next.
+/// hide the next; so are templates and checks.
 pub(super) fn shape(value: &Value, problems: &mut Problems) -> Written {
     let Some(members) = value.as_object() else {
         problems.add("", "write a document with the member `fields`");
@@ -56,6 +65,7 @@ pub(super) fn shape(value: &Value, problems: &mut Problems) -> Written {
     };
     let mut frame = members.clone();
     let fields = frame.insert("fields".to_owned(), json!([]));
+    let (templates, checks) = (frame.remove("templates"), frame.remove("checks"));
     let mut written: Written = member(&Value::Object(frame), "", problems).unwrap_or_default();
     match fields {
         Some(Value::Array(fields)) => {
@@ -64,6 +74,8 @@ pub(super) fn shape(value: &Value, problems: &mut Problems) -> Written {
         Some(_) => problems.add("fields", "write a list of fields"),
         None => problems.add("fields", "add the member `fields`, a list of what to extract"),
     }
+    written.templates = shape_each(templates, "templates", problems, misshapen_template);
+    written.checks = shape_each(checks, "checks", problems, |_| misshapen_check());
     written
 }
 
@@ -80,6 +92,46 @@ fn shape_fields(fields: &[Value], problems: &mut Problems) -> Vec<WrittenField> 
     shaped.collect()
 }
 
+/// The items of a list that may be absent; those without a shape are replaced.
+fn shape_each<T: DeserializeOwned>(
+    list: Option<Value>,
+    path: &str,
+    problems: &mut Problems,
+    instead: impl Fn(&Value) -> T,
+) -> Vec<T> {
+    match list {
+        None => Vec::new(),
+        Some(Value::Array(items)) => {
+            if items.len() > MAX_ITEMS {
+                problems.add(path, format!("write at most {MAX_ITEMS} {path}"));
+            }
+            let items = items.iter().take(MAX_ITEMS).enumerate();
+            items
+                .map(|(index, item)| {
+                    let path = format!("{path}[{index}]");
+                    member(item, &path, problems).unwrap_or_else(|| instead(item))
+                })
+                .collect()
+        }
+        Some(_) => {
+            problems.add(path, format!("write a list of {path}"));
+            Vec::new()
+        }
+    }
+}
+
+/// A stand-in for a check that has been complained about already.
+fn misshapen_check() -> WrittenCheck {
+    WrittenCheck { that: "0 = 0".to_owned(), tolerance: 0.0, message: None, required: false }
+}
+
+/// A stand-in for a template that has been complained about already, so that the places of those
+/// behind it stay right.
+fn misshapen_template(value: &Value) -> WrittenTemplate {
+    let name = value.get("name").and_then(Value::as_str).unwrap_or("a name");
+    WrittenTemplate { name: name.to_owned(), ..WrittenTemplate::default() }
+}
+
 /// A stand-in for a field that has been complained about already; its key still counts.
 fn misshapen(value: &Value) -> WrittenField {
     let key = value.get("key").and_then(Value::as_str).unwrap_or_default();
@@ -92,12 +144,21 @@ fn misshapen(value: &Value) -> WrittenField {
         locale: None,
         date_formats: Vec::new(),
         items: None,
-        rule: WrittenRule { pattern: Some(String::new()), ..WrittenRule::default() },
+        transform: Many::default(),
+        checksum: None,
+        rule: Many::One(Box::new(WrittenRule {
+            pattern: Some(Texts::Many(vec![MISSHAPEN.to_owned()])),
+            ..WrittenRule::default()
+        })),
     }
 }
 
-fn is_misshapen(field: &WrittenField) -> bool {
-    field.rule.pattern.as_deref() == Some("") && field.rule.label.is_none()
+/// A pattern that nobody writes, for it is none.
+const MISSHAPEN: &str = "(misshapen";
+
+pub(super) fn is_misshapen(field: &WrittenField) -> bool {
+    let [rule] = field.rule.as_slice() else { return false };
+    rule.pattern.as_ref().is_some_and(|it| it.as_slice() == [MISSHAPEN])
 }
 
 fn member<T: DeserializeOwned>(value: &Value, at: &str, problems: &mut Problems) -> Option<T> {
@@ -144,29 +205,42 @@ fn reworded(message: &str) -> String {
 /// been noted.
 pub(super) fn meaning(written: &Written, problems: &mut Problems) -> (Reading, Vec<Field>) {
     let reading = reading(&written.read, problems);
-    check_currency(&written.read, problems);
+    check_currency(written.read.currency.as_deref(), "read.currency", problems);
     check_keys(written.fields.iter().map(|field| field.key.as_str()), "fields", problems);
     check_output_schema(written, problems);
     let mut fields = Vec::new();
     for (index, field) in written.fields.iter().enumerate().filter(|(_, it)| !is_misshapen(it)) {
         let path = format!("fields[{index}]");
-        let checker = FieldCheck { read: &written.read, reading: &reading, field, path: &path };
+        if field.rule.as_slice().is_empty() && written.templates.is_empty() {
+            problems.add(&path, "add the member `rule`");
+        }
+        let checker = FieldCheck { reading: &reading, field, path: &path };
         fields.extend(checker.field(problems));
     }
     (reading, fields)
 }
 
 fn reading(read: &WrittenRead, problems: &mut Problems) -> Reading {
-    let locale = check_locale(&read.locale, "read.locale", problems).unwrap_or_default();
+    let is_auto = read.locale == AUTO;
+    let locale = if is_auto { None } else { check_locale(&read.locale, "read.locale", problems) };
+    let locale = locale.unwrap_or_default();
     let pages = read.pages.as_deref().map(|text| {
         let pages = PageRanges::parse(text);
         pages.ok_or_else(|| "write pages such as `1`, `1-3`, `2-` or `1, 4-6`".to_owned())
     });
     let pages = pages.and_then(|pages| problems.note("read.pages", pages)).unwrap_or_default();
     let max_pages = in_range(read.max_pages, 10_000, "read.max_pages", problems);
-    let date_order = read.date_order.unwrap_or(order_of(locale));
-    let ocr = ocr(read, problems);
-    Reading { pages, max_pages, layout: read.layout, locale, date_order, ocr }
+    Reading {
+        pages,
+        max_pages,
+        layout: read.layout,
+        locale,
+        is_auto,
+        date_order: read.date_order.unwrap_or(order_of(locale)),
+        has_date_order: read.date_order.is_some(),
+        currency: read.currency.clone(),
+        ocr: ocr(read, problems),
+    }
 }
 
 fn ocr(read: &WrittenRead, problems: &mut Problems) -> Ocr {
@@ -183,6 +257,9 @@ fn ocr(read: &WrittenRead, problems: &mut Problems) -> Ocr {
     Ocr { mode: read.ocr.mode, languages, is_chosen }
 }
 
+/// The locale that is chosen for each document.
+const AUTO: &str = "auto";
+
 pub(super) fn order_of(locale: Locale) -> DateOrder {
     if locale.has_month_first() { DateOrder::MonthFirst } else { DateOrder::DayFirst }
 }
@@ -192,11 +269,27 @@ pub(super) fn check_locale(text: &str, path: &str, problems: &mut Problems) -> O
     problems.note(path, locale.ok_or_else(|| format!("write one of {KNOWN_LOCALES}")))
 }
 
-fn check_currency(read: &WrittenRead, problems: &mut Problems) {
+pub(super) fn check_currency(currency: Option<&str>, path: &str, problems: &mut Problems) {
     let is_code = |text: &str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
-    if !read.currency.as_deref().is_none_or(is_code) {
-        problems.add("read.currency", "write an ISO 4217 code of three capitals, such as `EUR`");
+    if !currency.is_none_or(is_code) {
+        problems.add(path, "write an ISO 4217 code of three capitals, such as `EUR`");
     }
+}
+
+/// Texts to look for in a document.
+pub(super) fn check_texts(texts: &Texts, path: &str, problems: &mut Problems) -> Vec<String> {
+    let texts = texts.as_slice();
+    if texts.is_empty() || texts.len() > MAX_TEXTS {
+        problems.add(path, format!("write 1 to {MAX_TEXTS} texts"));
+    }
+    for text in texts {
+        if !text.contains(char::is_alphanumeric) && !text.contains(['#', '№', '%', '€', '$']) {
+            problems.add(path, "write a text with at least one letter or digit");
+        } else if text.chars().count() > MAX_TEXT_CHARACTERS {
+            problems.add(path, format!("write at most {MAX_TEXT_CHARACTERS} characters"));
+        }
+    }
+    texts.to_vec()
 }
 
 pub(super) fn check_keys<'k>(

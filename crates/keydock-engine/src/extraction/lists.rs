@@ -24,7 +24,7 @@ struct Block<'s, 'a> {
 
 /// Every line that is an item.
 pub(super) fn find(search: &Searchable, rule: &LinesRule, format: &ValueFormat) -> Outcome {
-    let Some(block) = search.pages(rule.page).find_map(|page| block(page, rule)) else {
+    let Some(block) = search.pages().iter().find_map(|page| block(page, rule)) else {
         let reason =
             format!("looked for lines after {}, which is not in the document", quoted(&rule.after));
         return Outcome::missing(reason);
@@ -39,7 +39,7 @@ pub(super) fn find(search: &Searchable, rule: &LinesRule, format: &ValueFormat) 
         }
     }
     if items.is_empty() {
-        let expected = format.scalar.expectation();
+        let expected = values::expectation(format);
         return Outcome::missing(format!("no line of the list is {expected}"));
     }
     Outcome { value: Some(items.into()), hits, misses: Vec::new() }
@@ -61,7 +61,7 @@ fn block<'s, 'a>(page: &'s SearchablePage<'a>, rule: &LinesRule) -> Option<Block
 
 /// The best place of a text on a line or after it.
 fn first(page: &SearchablePage, text: &str, line: usize) -> Option<Label> {
-    let labels = page.labels(text).into_iter();
+    let labels = page.labels(text, 0).into_iter();
     let after = labels.filter(|label| line_of(page, label) >= line && label.fit != Fit::Amid);
     after.min_by_key(|label| (label.fit, label.cell))
 }
@@ -108,10 +108,5 @@ fn is_bullet(word: &str) -> bool {
 }
 
 fn read(passage: &Passage, rule: &LinesRule, format: &ValueFormat) -> Option<Read> {
-    let text = passage.text();
-    let Some(pattern) = &rule.pattern else { return values::read(text, format) };
-    let range = pattern.values(text).next()?;
-    let mut read = values::read(text.get(range.clone())?, format)?;
-    read.range = range.start + read.range.start..range.start + read.range.end;
-    Some(read)
+    values::read_part(passage.text(), &rule.patterns, format)
 }

@@ -49,21 +49,36 @@ fn matches(
     rule: &PatternRule,
     format: &ValueFormat,
 ) -> (Vec<(Value, Hit)>, Option<String>) {
-    let mut found = Vec::new();
     let mut refused = None;
-    for page in search.pages(rule.page) {
-        for range in rule.pattern.values(&page.page.text).take(MAX_MATCHES) {
-            let text = page.page.text.get(range.clone()).unwrap_or_default();
-            match values::read(text, format) {
-                Some(read) => found.push((read.value.clone(), hit(page, range.start, text, &read))),
-                None => refused = refused.or_else(|| Some(shortened(text))),
+    for pattern in &rule.patterns {
+        let mut found = Vec::new();
+        for page in search.pages() {
+            for range in pattern.values(&page.page.text).take(MAX_MATCHES) {
+                let text = page.page.text.get(range.clone()).unwrap_or_default();
+                match values::read(text, format) {
+                    Some(read) => {
+                        let hit = hit(page, range.start, text, &read, RuleKind::Pattern);
+                        found.push((read.value, hit));
+                    }
+                    None => refused = refused.or_else(|| Some(shortened(text))),
+                }
             }
         }
+        if !found.is_empty() {
+            return (found, refused);
+        }
     }
-    (found, refused)
+    (Vec::new(), refused)
 }
 
-fn hit(page: &SearchablePage, start: usize, text: &str, read: &Read) -> Hit {
+/// What was read in a text that stands somewhere in the text of a page.
+pub(super) fn hit(
+    page: &SearchablePage,
+    start: usize,
+    text: &str,
+    read: &Read,
+    rule: RuleKind,
+) -> Hit {
     let bytes = start + read.range.start..start + read.range.end;
     let words = page.page.words_at(&bytes);
     let area = Area::around(page.page.words(words).iter().map(|word| word.area));
@@ -72,18 +87,20 @@ fn hit(page: &SearchablePage, start: usize, text: &str, read: &Read) -> Hit {
         page: page.page.number,
         place: Place { bytes, area },
         text: text.get(read.range.clone()).unwrap_or_default().to_owned(),
-        rule: RuleKind::Pattern,
+        rule,
         confidence: SURENESS * read.confidence,
     }
 }
 
 fn reason(rule: &PatternRule, format: &ValueFormat, refused: Option<String>) -> String {
-    let pattern = rule.pattern.as_str();
+    let patterns: Vec<String> =
+        rule.patterns.iter().map(|pattern| format!("`{}`", pattern.as_str())).collect();
+    let patterns = patterns.join(" or ");
     match refused {
         Some(text) => {
-            let expected = format.scalar.expectation();
-            format!("the pattern `{pattern}` found {text}, expected {expected}")
+            let expected = values::expectation(format);
+            format!("the pattern {patterns} found {text}, expected {expected}")
         }
-        None => format!("nothing in the document matches the pattern `{pattern}`"),
+        None => format!("nothing in the document matches the pattern {patterns}"),
     }
 }

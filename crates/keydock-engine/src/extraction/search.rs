@@ -7,15 +7,11 @@ use std::collections::HashSet;
 
 use keydock_core::fields::{Field, Finder, Wanted};
 
-use super::Hit;
-use crate::{
-    evidence::{Area, Evidence, Span},
-    layout::{Document, Page},
-};
+use super::fuzzy;
+use crate::{evidence::Area, layout::Page};
 
-/// A document made ready for finding labels.
+/// Pages made ready for finding labels.
 pub(super) struct Searchable<'a> {
-    document: &'a Document,
     pages: Vec<SearchablePage<'a>>,
 }
 
@@ -25,8 +21,6 @@ pub(super) struct SearchablePage<'a> {
     cells: Vec<Vec<Letter>>,
     /// Cells that are nothing but a label the definition knows; they are no values.
     known: HashSet<usize>,
-    /// How many characters of the whole text stand before this page.
-    characters_before: usize,
 }
 
 /// A character that matters, in lower case. There are as many as in the document: they are small.
@@ -50,6 +44,8 @@ pub(super) struct Label {
     pub(super) end: usize,
     pub(super) area: Area,
     pub(super) fit: Fit,
+    /// How many of its letters are wrong, missing or too many.
+    pub(super) errors: usize,
 }
 
 /// How well a label fits what stands on the page, best first.
@@ -64,57 +60,47 @@ pub(super) enum Fit {
 }
 
 impl<'a> Searchable<'a> {
-    pub(super) fn new(document: &'a Document, fields: &[Field]) -> Self {
-        let mut characters_before = 0;
-        let labels = known_labels(fields);
-        let pages = document.pages.iter().map(|page| {
-            let ready = SearchablePage::new(page, &labels, characters_before);
-            characters_before += page.text.chars().count() + 1;
-            ready
-        });
-        Self { document, pages: pages.collect() }
+    pub(super) fn new(pages: impl IntoIterator<Item = &'a Page>, labels: &[Vec<char>]) -> Self {
+        let pages = pages.into_iter().map(|page| SearchablePage::new(page, labels));
+        Self { pages: pages.collect() }
     }
 
-    /// The pages a rule may look at.
-    pub(super) fn pages(&self, only: Option<usize>) -> impl Iterator<Item = &SearchablePage<'a>> {
-        self.pages.iter().filter(move |it| only.is_none_or(|number| it.page.number == number))
+    /// The pages, in their order.
+    pub(super) fn pages(&self) -> &[SearchablePage<'a>] {
+        &self.pages
     }
 
-    /// The text of all pages, separated by form feeds.
-    pub(super) fn text(&self) -> String {
-        let texts: Vec<&str> = self.pages.iter().map(|it| it.page.text.as_str()).collect();
-        texts.join("\u{c}")
-    }
-
-    pub(super) fn evidence(&self, field: &str, hit: Hit) -> Evidence {
-        let page = self.pages(Some(hit.page)).next();
-        let span = page.map(|it| {
-            let span = it.page.span_of(&hit.place.bytes);
-            let before = it.characters_before;
-            Span { start: before + span.start, end: before + span.end }
-        });
-        Evidence {
-            field: format!("{field}{}", hit.path),
-            page: hit.page,
-            span: span.unwrap_or(Span { start: 0, end: 0 }),
-            area: hit.place.area.filter(|_| self.document.has_areas).map(Area::rounded),
-            text: hit.text,
-            rule: hit.rule,
-            confidence: (hit.confidence * 100.0).round() / 100.0,
-        }
+    /// Whether a text stands somewhere.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.pages.iter().any(|page| !page.labels(text, 0).is_empty())
     }
 }
 
 /// Every text that the definition calls a label.
-fn known_labels(fields: &[Field]) -> Vec<Vec<char>> {
-    let labels = fields.iter().flat_map(|field| -> Vec<&String> {
-        match &field.wanted {
-            Wanted::One(_, Finder::Label(rule)) => rule.texts.iter().collect(),
-            Wanted::Table(rule) => rule.columns.iter().flat_map(|it| &it.headers).collect(),
-            Wanted::One(..) | Wanted::List(..) => Vec::new(),
-        }
-    });
-    labels.map(|label| fold(label)).collect()
+pub(super) fn known_labels(fields: &[Field]) -> Vec<Vec<char>> {
+    let mut labels: Vec<Vec<char>> = fields
+        .iter()
+        .flat_map(|field| -> Vec<&String> {
+            match &field.wanted {
+                Wanted::One(_, rules) => {
+                    let labels = rules.iter().filter_map(|rule| match &rule.find {
+                        Finder::Label(label) => Some(&label.texts),
+                        _ => None,
+                    });
+                    labels.flatten().collect()
+                }
+                Wanted::Table(rules) | Wanted::Object(rules) => {
+                    let columns = rules.iter().flat_map(|rule| rule.find.columns());
+                    columns.flat_map(|column| &column.headers).collect()
+                }
+                Wanted::List(..) => Vec::new(),
+            }
+        })
+        .map(|label| fold(label))
+        .collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
 }
 
 /// Whether a character tells labels apart.
@@ -131,15 +117,16 @@ fn fold(text: &str) -> Vec<char> {
 }
 
 impl<'a> SearchablePage<'a> {
-    fn new(page: &'a Page, labels: &[Vec<char>], characters_before: usize) -> Self {
+    fn new(page: &'a Page, labels: &[Vec<char>]) -> Self {
         let cells: Vec<Vec<Letter>> =
             page.cells.iter().map(|cell| letters(page, cell.words.clone())).collect();
         let is_known = |cell: &[Letter]| {
-            labels.iter().any(|label| cell.iter().map(|it| it.folded).eq(label.iter().copied()))
+            let folded: Vec<char> = cell.iter().map(|it| it.folded).collect();
+            labels.binary_search(&folded).is_ok()
         };
         let known = cells.iter().enumerate().filter(|(_, cell)| is_known(cell));
         let known = known.map(|(index, _)| index).collect();
-        Self { page, cells, known, characters_before }
+        Self { page, cells, known }
     }
 
     /// Whether a cell is a label rather than a value: the definition knows it, or a colon follows.
@@ -154,18 +141,20 @@ impl<'a> SearchablePage<'a> {
             || self.known.contains(&cell)
     }
 
-    /// Every place where a label stands, from top to bottom.
-    pub(super) fn labels(&self, text: &str) -> Vec<Label> {
+    /// Every place where a label stands, from top to bottom; a few of its letters may be wrong.
+    pub(super) fn labels(&self, text: &str, errors: usize) -> Vec<Label> {
         let wanted = fold(text);
+        let Some(first) = wanted.first().copied() else { return Vec::new() };
+        let errors = errors.min(wanted.len() / 4);
         let mut found = Vec::new();
         for (cell, letters) in self.cells.iter().enumerate() {
-            for start in 0..(letters.len() + 1).saturating_sub(wanted.len()) {
-                let end = start + wanted.len();
-                let same = letters
-                    .get(start..end)
-                    .filter(|part| part.iter().map(|it| it.folded).eq(wanted.iter().copied()));
-                if let Some(part) = same.filter(|_| !wanted.is_empty()) {
-                    found.extend(self.label(cell, letters, part, start, end));
+            for (start, letter) in letters.iter().enumerate() {
+                if !letter.is_start || errors == 0 && letter.folded != first {
+                    continue;
+                }
+                let rest = letters.get(start..).unwrap_or_default();
+                if let Some((length, errors)) = stretch(rest, &wanted, errors) {
+                    found.extend(self.label(cell, letters, start..start + length, errors));
                     if found.len() >= MAX_LABELS {
                         return found;
                     }
@@ -179,24 +168,20 @@ impl<'a> SearchablePage<'a> {
         &self,
         cell: usize,
         letters: &[Letter],
-        part: &[Letter],
-        start: usize,
-        end: usize,
+        part: std::ops::Range<usize>,
+        errors: usize,
     ) -> Option<Label> {
-        let (first, last) = (part.first()?, part.last()?);
-        if !first.is_start || !last.is_end {
-            return None;
-        }
+        let (first, last) = (letters.get(part.start)?, letters.get(part.end.checked_sub(1)?)?);
         let words = index(first.word)..index(last.word) + 1;
-        let fit = if start > 0 {
+        let fit = if part.start > 0 {
             Fit::Amid
-        } else if end == letters.len() || self.is_closed(cell, last) {
+        } else if part.end == letters.len() || self.is_closed(cell, last) {
             Fit::Whole
         } else {
             Fit::Beginning
         };
         let area = self.page.area_of(words.clone())?;
-        Some(Label { cell, words, end: index(last.end), area, fit })
+        Some(Label { cell, words, end: index(last.end), area, fit, errors })
     }
 
     /// Whether a colon follows a label, or nothing but something in parentheses.
@@ -215,6 +200,19 @@ impl<'a> SearchablePage<'a> {
             || is_bracket('(', ')')
             || is_bracket('[', ']')
     }
+}
+
+/// How many letters from the start on are the wanted text, and how many of them are wrong.
+fn stretch(letters: &[Letter], wanted: &[char], errors: usize) -> Option<(usize, usize)> {
+    if errors == 0 {
+        let part = letters.get(..wanted.len())?;
+        let is_same = part.iter().map(|it| it.folded).eq(wanted.iter().copied());
+        return (is_same && part.last()?.is_end).then_some((wanted.len(), 0));
+    }
+    let near = letters.get(..letters.len().min(wanted.len() + errors))?;
+    let folded: Vec<char> = near.iter().map(|it| it.folded).collect();
+    let ends = |length: usize| near.get(length - 1).is_some_and(|letter| letter.is_end);
+    fuzzy::best_prefix(&folded, wanted, errors, ends)
 }
 
 /// A text that stands more often than this on a page labels nothing.

@@ -58,7 +58,9 @@ pub(crate) fn page_from_pieces(
     let mut lines = lines(chunks(&straight));
     lines.extend(aside(&other, &lines));
     let text = grid::render(&mut lines, keep_layout);
-    Page::new(number, text, lines)
+    let turned = matches!(main, Direction::Down | Direction::Up);
+    let size = if turned { (size.1, size.0) } else { size };
+    Page { size, ..Page::new(number, text, lines) }
 }
 
 fn main_direction(pieces: &[Piece]) -> Direction {

@@ -31,6 +31,14 @@ pub(crate) struct Document {
     pub(crate) has_areas: bool,
 }
 
+impl Document {
+    /// The text of the pages that were read, separated by form feeds.
+    pub(crate) fn text(&self) -> String {
+        let texts: Vec<&str> = self.pages.iter().map(|page| page.text.as_str()).collect();
+        texts.join("\u{c}")
+    }
+}
+
 /// A page: its text, and the words in it.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
@@ -44,6 +52,8 @@ pub(crate) struct Page {
     pub(crate) lines: Vec<Range<usize>>,
     /// The cells of all lines, as ranges of words; none is empty.
     pub(crate) cells: Vec<Cell>,
+    /// The width and the height, in the unit of the areas.
+    pub(crate) size: (f32, f32),
 }
 
 /// Characters without space between them.
@@ -78,7 +88,36 @@ impl Page {
             page.cells.extend(cells(&page.words, start..page.words.len(), index));
             page.lines.push(start..page.words.len());
         }
+        let extent = page.area_of(0..page.words.len());
+        page.size = extent.map_or((0.0, 0.0), |area| (area.right, area.bottom));
         page
+    }
+
+    /// The page with only some of its words; they keep their places in the text, which is blank
+    /// where others stood. The words are told with their lines.
+    pub(crate) fn clipped(&self, keep: impl Fn(&Word, usize) -> bool) -> Self {
+        let blank = |byte| if byte == b'\n' { b'\n' } else { b' ' };
+        let mut text: Vec<u8> = self.text.bytes().map(blank).collect();
+        let mut lines = Vec::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            let words = self.words(line.clone()).iter().filter(|word| keep(word, index));
+            let words: Vec<Word> = words.cloned().collect();
+            for word in &words {
+                if let Some(place) = text.get_mut(word.offset..word.end()) {
+                    place.copy_from_slice(word.text.as_bytes());
+                }
+            }
+            lines.push(words);
+        }
+        let text = String::from_utf8(text).unwrap_or_default();
+        Self { size: self.size, ..Self::new(self.number, text, lines) }
+    }
+
+    /// A line as it stands in the text, and where.
+    pub(crate) fn line_text(&self, line: usize) -> Option<(Range<usize>, &str)> {
+        let words = self.words(self.lines.get(line)?.clone());
+        let range = words.first()?.offset..words.last()?.end();
+        Some((range.clone(), self.text.get(range)?))
     }
 
     /// The words of a range with single spaces between them.

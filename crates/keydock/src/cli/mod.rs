@@ -19,6 +19,7 @@ mod scan;
 mod serve;
 mod settings;
 mod whoami;
+mod workflows;
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -61,6 +62,8 @@ enum Command {
     Run(run::Run),
     /// Look for keys where none should be: in sources, settings, logs
     Scan(scan::Scan),
+    /// Try workflow definitions on documents, without a server
+    Workflows(workflows::Workflows),
 }
 
 /// Why a command ended; each has an exit code that scripts can rely on.
@@ -171,6 +174,7 @@ async fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Deployments(deployments) => deployments.run(output).await,
         Command::Run(run) => run.run(output).await,
         Command::Scan(scan) => scan.run(output),
+        Command::Workflows(workflows) => workflows.run(output).await,
     }
 }
 

@@ -21,6 +21,12 @@ impl Borders {
         Self(pairs.map(|(left, right)| border(left, right, &words)).collect())
     }
 
+    /// The middle between columns whose places are known.
+    pub(super) fn between(slots: &[Slot]) -> Self {
+        let pairs = slots.windows(2).filter_map(|pair| pair.first().zip(pair.last()));
+        Self(pairs.map(|(left, right)| f32::midpoint(left.area.right, right.area.left)).collect())
+    }
+
     fn slot_of(&self, x: f32) -> usize {
         self.0.iter().take_while(|&&border| border < x).count()
     }

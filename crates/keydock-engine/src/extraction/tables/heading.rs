@@ -16,6 +16,10 @@ pub(super) struct Heading {
     pub(super) next_line: usize,
     /// The columns from left to right.
     pub(super) slots: Vec<Slot>,
+    /// Whether the definition says where the columns are.
+    pub(super) is_placed: bool,
+    /// Whether other lines may stand before the first row.
+    pub(super) is_open: bool,
     bottom: f32,
 }
 
@@ -35,6 +39,9 @@ struct Candidate {
 impl Heading {
     /// The best heading of a page: with the most headers, on the fewest lines, first.
     pub(super) fn find(page: &SearchablePage, rule: &TableRule) -> Option<Self> {
+        if rule.columns.iter().any(|column| column.place.is_some()) {
+            return Some(Self::placed(page.page, rule));
+        }
         let labels: Vec<Vec<Label>> =
             rule.columns.iter().map(|column| headers(page, column)).collect();
         let mut starts: Vec<usize> =
@@ -49,6 +56,25 @@ impl Heading {
         Some(best.heading(page.page))
     }
 
+    /// Columns whose places the definition tells.
+    fn placed(page: &Page, rule: &TableRule) -> Self {
+        let (width, height) = page.size;
+        let columns = rule.columns.iter().enumerate();
+        let slots = columns.filter_map(|(index, column)| {
+            let (left, right) = column.place?;
+            let area = Area { left: left * width, right: right * width, top: 0.0, bottom: height };
+            Some(Slot { column: Some(index), area })
+        });
+        let mut slots: Vec<Slot> = slots.collect();
+        slots.sort_by(|a, b| a.area.left.total_cmp(&b.area.left));
+        Self { next_line: 0, slots, is_placed: true, is_open: true, bottom: 0.0 }
+    }
+
+    /// The same columns at the top of the next page.
+    pub(super) fn carried_over(self) -> Self {
+        Self { next_line: 0, is_open: true, bottom: 0.0, ..self }
+    }
+
     /// Whether a line is still part of the headers.
     pub(super) fn covers(&self, area: &Area) -> bool {
         area.top < self.bottom - 0.5 * area.height()
@@ -59,7 +85,7 @@ impl Heading {
 fn headers(page: &SearchablePage, column: &Column) -> Vec<Label> {
     let mut all: Vec<Label> = Vec::new();
     for text in &column.headers {
-        let mut labels = page.labels(text);
+        let mut labels = page.labels(text, 0);
         labels.retain(|label| label.fit != Fit::Amid || shares_cell(page.page, label));
         labels.sort_by_key(|label| label.fit);
         all.extend(labels);
@@ -122,7 +148,8 @@ impl Candidate {
         slots.extend(others);
         slots.sort_by(|a, b| a.area.left.total_cmp(&b.area.left));
         let bottom = slots.iter().map(|slot| slot.area.bottom).fold(0.0, f32::max);
-        Heading { next_line: self.lines.end, slots, bottom }
+        let next_line = self.lines.end;
+        Heading { next_line, slots, is_placed: false, is_open: false, bottom }
     }
 
     /// A header is as wide as its cell, unless it shares it with another.

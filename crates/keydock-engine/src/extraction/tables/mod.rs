@@ -17,6 +17,9 @@ use crate::evidence::{Area, Miss, RuleKind};
 
 mod columns;
 mod heading;
+mod others;
+
+pub(super) use self::others::{blocks, matching_rows};
 
 const SURENESS: f32 = 0.9;
 /// Without a text to end at, a gap of this many heights of a line ends the table.
@@ -32,26 +35,37 @@ struct Row<'a> {
     bottom: f32,
 }
 
-/// Finds the table and reads its rows, on as many pages as repeat its headers.
+/// Finds the table and reads its rows, on as many pages as repeat its headers, or on all that
+/// follow where the rule says so.
 pub(super) fn find(search: &Searchable, rule: &TableRule) -> Outcome {
     let mut rows = Vec::new();
-    let mut has_heading = false;
-    for page in search.pages(rule.page) {
-        let Some(heading) = Heading::find(page, rule) else { continue };
-        has_heading = true;
+    let mut last: Option<Heading> = None;
+    for page in search.pages() {
+        let heading = match Heading::find(page, rule) {
+            Some(heading) => heading,
+            None => match last.take().filter(|_| rule.continues) {
+                Some(heading) => heading.carried_over(),
+                None => continue,
+            },
+        };
         let body = Body::new(page, rule, &heading);
         rows.extend(body.rows());
         if body.is_ended {
+            last = Some(heading);
             break;
         }
+        last = Some(heading);
     }
     if rows.is_empty() {
-        return Outcome::missing(reason(rule, has_heading));
+        return Outcome::missing(reason(rule, last.is_some()));
     }
     read_rows(&rows, rule)
 }
 
 fn reason(rule: &TableRule, has_heading: bool) -> String {
+    if rule.columns.iter().all(|column| column.headers.is_empty()) {
+        return "there are no rows where the columns are".to_owned();
+    }
     let headers: Vec<String> =
         rule.columns.iter().filter_map(|column| column.headers.first().cloned()).collect();
     let headers = quoted(&headers).replace(" or ", " and ");
@@ -81,11 +95,13 @@ fn read_rows(rows: &[Row], rule: &TableRule) -> Outcome {
 impl Outcome {
     /// The value of a cell; where it was found, or why there is none, is noted.
     fn read_cell(&mut self, path: String, cell: &Passage, column: &Column) -> Option<Value> {
-        if let Some(read) = values::read(cell.text(), &column.format) {
+        if let Some(read) =
+            values::read_part(cell.text(), column.pattern.as_slice(), &column.format)
+        {
             self.hits.push(Hit::new(path, cell, &read, RuleKind::Table, SURENESS));
             return Some(read.value);
         }
-        let expected = column.format.scalar.expectation();
+        let expected = values::expectation(&column.format);
         let reason = format!("found {}, expected {expected}", shortened(cell.text()));
         self.misses.push(Miss { field: path, reason });
         None
@@ -108,7 +124,11 @@ impl<'s, 'a> Body<'s, 'a> {
         let end = end_line(page, rule, heading.next_line);
         let lines = heading.next_line..end.unwrap_or(page.page.lines.len());
         let near = lines.start..near_end(page, &lines);
-        let borders = Borders::find(page.page, &heading.slots, near);
+        let borders = if heading.is_placed {
+            Borders::between(&heading.slots)
+        } else {
+            Borders::find(page.page, &heading.slots, near)
+        };
         Self { page, rule, heading, borders, lines, is_ended: end.is_some() }
     }
 
@@ -117,21 +137,23 @@ impl<'s, 'a> Body<'s, 'a> {
         let mut last_bottom: Option<f32> = None;
         for line in self.lines.clone() {
             let Some(area) = line_area(self.page, line) else { continue };
-            if self.heading.covers(&area) {
+            if self.heading.covers(&area) || self.is_skipped(line) {
                 continue;
             }
             let gap = last_bottom.map_or(0.0, |bottom| area.top - bottom);
-            if !self.is_ended && gap > WIDE_GAP * area.height() {
+            if !self.is_ended && !rows.is_empty() && gap > WIDE_GAP * area.height() {
                 break;
             }
             let row = self.row(line, area.bottom);
             if row.cells.iter().all(Option::is_none) {
                 continue;
             }
+            let may_begin_later = rows.is_empty() && self.heading.is_open;
             match rows.last_mut() {
                 Some(last) if self.carries_on(last, &row, area) => last.take_in(row),
                 _ if self.is_row(&row) => rows.push(row),
-                _ if self.is_ended => {}
+                // Before the first row there may be what every page begins with.
+                _ if self.is_ended || may_begin_later => {}
                 _ => break,
             }
             last_bottom = Some(area.bottom);
@@ -155,6 +177,11 @@ impl<'s, 'a> Body<'s, 'a> {
             }
         }
         Row { cells, strays, bottom }
+    }
+
+    fn is_skipped(&self, line: usize) -> bool {
+        let text = self.page.page.line_text(line).map(|(_, text)| text);
+        self.rule.skip.as_ref().zip(text).is_some_and(|(skip, text)| skip.is_match(text))
     }
 
     fn is_text(&self, column: usize) -> bool {
@@ -193,9 +220,12 @@ impl<'s, 'a> Body<'s, 'a> {
         let mut columns = columns.map(|(column, cell)| match cell {
             None => !column.required,
             Some(_) if self.is_ended => true,
-            Some(cell) => values::read(cell.text(), &column.format).is_some(),
+            Some(cell) => {
+                let patterns = column.pattern.as_slice();
+                values::read_part(cell.text(), patterns, &column.format).is_some()
+            }
         });
-        columns.all(|is_good| is_good)
+        columns.all(|is_good| is_good) && row.cells.iter().any(Option::is_some)
     }
 }
 
@@ -227,7 +257,7 @@ fn line_area(page: &SearchablePage, line: usize) -> Option<Area> {
 
 /// The line on which the table is over, if a text of the rule says so.
 fn end_line(page: &SearchablePage, rule: &TableRule, start: usize) -> Option<usize> {
-    let labels = rule.until.iter().flat_map(|text| page.labels(text));
+    let labels = rule.until.iter().flat_map(|text| page.labels(text, 0));
     let labels = labels.filter(|label| label.fit != Fit::Amid);
     let lines = labels.filter_map(|label| page.page.cells.get(label.cell)).map(|cell| cell.line);
     lines.filter(|line| *line >= start).min()

@@ -213,7 +213,7 @@ fn month_in(language: Language, name: &str) -> Option<u8> {
 }
 
 /// Names in lower case and without accents.
-const fn names(language: Language) -> [&'static str; 12] {
+pub(super) const fn names(language: Language) -> [&'static str; 12] {
     match language {
         Language::English => [
             "january",
@@ -343,6 +343,9 @@ mod tests {
             date_order: if month_first { DateOrder::MonthFirst } else { DateOrder::DayFirst },
             date_formats: formats.iter().map(|it| DateFormat::parse(it).unwrap()).collect(),
             currency: None,
+            is_auto: false,
+            transforms: Vec::new(),
+            checksum: None,
         }
     }
 

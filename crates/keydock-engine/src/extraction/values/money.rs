@@ -45,6 +45,7 @@ const NAMES: &[(&str, &str)] = &[
     ("lei", "RON"),
     ("Euro", "EUR"),
     ("Euros", "EUR"),
+    ("RM", "MYR"),
     ("Rs.", "INR"),
     ("Rs", "INR"),
     ("Fr.", "CHF"),

@@ -41,6 +41,13 @@ pub(super) fn first(text: &str, locale: Locale) -> Option<Number> {
     (position < numbers.len()).then(|| numbers.swap_remove(position))
 }
 
+/// The first percentage; without any, the first number.
+pub(super) fn percentage(text: &str, locale: Locale) -> Option<Number> {
+    let mut numbers = all(text, locale);
+    let position = numbers.iter().position(|number| number.is_percentage).unwrap_or(0);
+    (position < numbers.len()).then(|| numbers.swap_remove(position))
+}
+
 /// Every number in the text, from left to right.
 pub(super) fn all(text: &str, locale: Locale) -> Vec<Number> {
     let mut numbers = Vec::new();
