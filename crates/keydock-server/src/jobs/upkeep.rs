@@ -116,7 +116,6 @@ async fn set_gauges(app: App) -> Result<()> {
 
 /// Has the allocator look at what was freed over a second ago and give it back to the system. It does so
 /// when it takes a page of memory, which a server with nothing to do never lets it.
-#[expect(clippy::unused_async, reason = "one of several that are called alike")]
 async fn give_back(_: App) -> Result<()> {
     const LARGER_THAN_WHAT_IS_KEPT_READY: usize = 1 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGER_THAN_WHAT_IS_KEPT_READY)));
