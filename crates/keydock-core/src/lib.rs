@@ -7,6 +7,7 @@ pub mod fields;
 pub mod id;
 pub mod limits;
 pub mod organizations;
+pub mod pepper;
 pub mod role;
 pub mod scan;
 pub mod secret;

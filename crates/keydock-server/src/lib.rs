@@ -32,6 +32,7 @@ pub mod console;
 pub mod jobs;
 pub mod keys;
 pub mod outbound;
+pub mod peppers;
 pub mod telemetry;
 pub mod web;
 

@@ -12,7 +12,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &[]),
     ("axum", &["api.rs", "console/mod.rs", "access.rs", "app.rs"]),
     (".reveal()", &["api.rs", "bootstrap.rs"]),
-    ("Pepper::new", &["bootstrap.rs", "verify/tests.rs"]),
+    ("Pepper::new", &["bootstrap/pepper_file.rs", "access/peppers.rs", "verify/tests.rs"]),
 ];
 
 /// Folders in which HTTP is at home.

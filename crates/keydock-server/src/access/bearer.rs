@@ -117,19 +117,69 @@ impl App {
         used: &Use<'_>,
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
-        self.keyring().verify_then(&self.digest(token)?, used, then)
+        let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        let digest = self.pepper().digest(&secret);
+        let mut then = Some(then);
+        let mut then = |seen: Seen<'_>| then.take().and_then(|then| then(seen));
+        match self.keyring().verify_then(&digest, used, &mut then) {
+            Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
+                self.find_elsewhere(&secret, &digest, |digest| {
+                    self.keyring().verify_then(digest, used, &mut then)
+                })
+            }
+            verified => verified,
+        }
+    }
+
+    /// Looks for a secret that the current pepper did not find under whatever else it may be stored, and
+    /// has it made anew if it is there.
+    fn find_elsewhere<T>(
+        &self,
+        secret: &SecretKey,
+        current: &KeyDigest,
+        mut find: impl FnMut(&KeyDigest) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        for digest in self.peppers().elsewhere(secret) {
+            match find(&digest) {
+                Err(Refusal::UnknownKey) => {}
+                Err(Refusal::KeysUnavailable) => return Err(Refusal::KeysUnavailable),
+                found => {
+                    self.peppers().moves().note(&digest, current);
+                    return found;
+                }
+            }
+        }
+        // It may have been moved to its new place between the two looks.
+        find(current)
+    }
+
+    /// Whether this is a secret that works, or did.
+    pub(crate) fn knows(&self, secret: &SecretKey) -> bool {
+        let digest = self.pepper().digest(secret);
+        let knows = |digest: &KeyDigest| self.keyring().knows(digest);
+        knows(&digest)
+            || (self.peppers().has_elsewhere()
+                && (self.peppers().elsewhere(secret).iter().any(knows) || knows(&digest)))
     }
 
     /// What is true of a token that somebody asks about. This is neither a use nor a guess.
     pub(crate) fn inspect_token(&self, token: &str) -> Result<Inspected, Refusal> {
         let at = self.db().clock().now();
-        self.keyring().inspect(&self.digest(token)?, at, Instant::now())
+        let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        let digest = self.pepper().digest(&secret);
+        let inspect = |digest: &KeyDigest| self.keyring().inspect(digest, at, Instant::now());
+        match inspect(&digest) {
+            Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
+                self.find_elsewhere(&secret, &digest, inspect)
+            }
+            inspected => inspected,
+        }
     }
 
-    /// The form of a token that is looked up.
-    pub(super) fn digest(&self, token: &str) -> Result<KeyDigest, Refusal> {
+    /// The forms of a token that may be stored.
+    pub(super) fn digests(&self, token: &str) -> Result<Vec<KeyDigest>, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
-        Ok(self.pepper().digest(&secret))
+        Ok(self.peppers().digests(&secret))
     }
 }
 

@@ -41,9 +41,9 @@ pub(super) async fn insert<K: Kind>(
         "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
                                  deployment_id, opens_all, is_active, expires_at, limits, digest,
                                  last_four, fingerprint, version, secrets_made, created_by,
-                                 created_at, modified_at, use_count)
+                                 created_at, modified_at, use_count, pepper)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, 1,
-                       $17, $18, $18, 0)";
+                       $17, $18, $18, 0, $19)";
     let columns = new.kind.columns();
     let values = args![
         id,
@@ -63,7 +63,8 @@ pub(super) async fn insert<K: Kind>(
         &minted.last_four,
         &minted.fingerprint,
         caller.user(),
-        tx.now()
+        tx.now(),
+        minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -173,7 +174,8 @@ pub(super) async fn replace_secret<T>(
     overlap_seconds: Option<i64>,
 ) -> Result<()> {
     let sql = "UPDATE keys
-               SET previous_digest = digest, previous_last_four = last_four,
+               SET previous_digest = digest, previous_pepper = pepper, pepper = $9,
+                   previous_last_four = last_four,
                    previous_fingerprint = fingerprint, previous_version = version,
                    previous_until = $6, overlap_seconds = $8,
                    digest = $3, last_four = $4, fingerprint = $5,
@@ -187,7 +189,8 @@ pub(super) async fn replace_secret<T>(
         &minted.fingerprint,
         until,
         tx.now(),
-        overlap_seconds
+        overlap_seconds,
+        minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -198,7 +201,8 @@ pub(super) async fn replace_secret<T>(
 pub(super) async fn swap_secrets<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
     // In two steps, since a digest may stand only once at any time.
     let sql = "UPDATE keys
-               SET digest = digest || '-', last_four = COALESCE(previous_last_four, '????'),
+               SET digest = digest || '-', pepper = COALESCE(previous_pepper, ''),
+                   previous_pepper = pepper, last_four = COALESCE(previous_last_four, '????'),
                    previous_last_four = last_four,
                    fingerprint = COALESCE(previous_fingerprint, ''),
                    previous_fingerprint = fingerprint, version = previous_version,
