@@ -24,8 +24,10 @@ use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+pub use self::pepper_file::{
+    add_pepper, check_pepper, peppers_for, peppers_in, present_peppers, remove_pepper,
+};
 pub(crate) use self::pepper_file::{for_restore, reload};
-pub use self::pepper_file::{add_pepper, check_pepper, peppers_in, present_peppers, remove_pepper};
 use crate::{
     App, Error, Parts,
     access::{

@@ -29,6 +29,7 @@ pub mod webhooks;
 pub mod workflows;
 
 pub mod console;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod outbound;

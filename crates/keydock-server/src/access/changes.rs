@@ -73,7 +73,8 @@ fn row(seq: i64, note: &str) -> Value {
 
 /// Where the secrets of these notes are found now, as far as they were moved.
 async fn moved_meanwhile(tx: &mut Tx, notes: &[String]) -> Result<Vec<String>> {
-    let digests: Value = notes.iter().filter(|note| !note.contains('>')).map(String::as_str).collect();
+    let digests: Value =
+        notes.iter().filter(|note| !note.contains('>')).map(String::as_str).collect();
     let sql = tx.in_dialect(
         "SELECT DISTINCT c.moved_to FROM json_each($1) AS d
          JOIN key_changes c ON c.digest = d.value WHERE c.moved_to IS NOT NULL",
@@ -104,6 +105,10 @@ pub async fn forget_old(tx: &mut Tx) -> Result<()> {
 
 impl FromRow for Change {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
-        Ok(Self { seq: row.int("seq")?, digest: row.parse("digest")?, moved_to: row.parse_opt("moved_to")? })
+        Ok(Self {
+            seq: row.int("seq")?,
+            digest: row.parse("digest")?,
+            moved_to: row.parse_opt("moved_to")?,
+        })
     }
 }

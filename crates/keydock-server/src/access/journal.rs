@@ -102,12 +102,7 @@ impl Journal {
     /// The journal of the server that is known by this. The file is opened, or made, when it is first
     /// needed.
     pub fn at(path: PathBuf, identity: String) -> Self {
-        Self {
-            path,
-            identity,
-            open: Mutex::default(),
-            behind: AtomicBool::new(false),
-        }
+        Self { path, identity, open: Mutex::default(), behind: AtomicBool::new(false) }
     }
 
     /// Whether changes could not be written lately. Nothing more is to be revoked until they are.
@@ -249,7 +244,8 @@ impl Journaled {
 
     /// The secrets that do not work any more because of what happened after this change.
     fn closed_after(&self, seq: i64) -> impl Iterator<Item = KeyDigest> {
-        let closed = self.secrets.iter().filter(move |(_, (at, word))| *at > seq && !self.works(word));
+        let closed =
+            self.secrets.iter().filter(move |(_, (at, word))| *at > seq && !self.works(word));
         closed.filter_map(|(digest, _)| digest.parse().ok())
     }
 

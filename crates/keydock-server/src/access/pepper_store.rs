@@ -48,7 +48,8 @@ pub(crate) async fn state(tx: &mut Tx, ids: &[PepperId]) -> Result<State> {
             stored.push(form);
         }
     }
-    let retired = known.into_iter().filter(|known| known.retired_at.is_some()).map(|known| known.id);
+    let retired =
+        known.into_iter().filter(|known| known.retired_at.is_some()).map(|known| known.id);
     Ok(State { current, since, journal, retired: retired.collect(), stored, now: tx.now() })
 }
 

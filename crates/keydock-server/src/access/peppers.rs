@@ -182,7 +182,8 @@ impl Peppers {
         if let Some(identity) = state.journal {
             *self.identity.write().unwrap_or_else(PoisonError::into_inner) = identity;
         }
-        let settling = state.since.is_some_and(|since: Timestamp| since.after(SETTLING) > state.now);
+        let settling =
+            state.since.is_some_and(|since: Timestamp| since.after(SETTLING) > state.now);
         let (mut live, mut elsewhere) = (0, 0);
         for (slot, id) in ids.iter().enumerate() {
             let is_retired = state.retired.contains(&id.to_string());

@@ -119,11 +119,7 @@ pub struct Verifier<'a> {
 impl<'a> Verifier<'a> {
     /// Nothing was read yet. Seals are checked with these peppers, the newest first; with none, they are
     /// not checked.
-    pub fn new(
-        scope: Scope,
-        peppers: &'a [Pepper],
-        checkpoint: Option<&'a Checkpoint>,
-    ) -> Self {
+    pub fn new(scope: Scope, peppers: &'a [Pepper], checkpoint: Option<&'a Checkpoint>) -> Self {
         let report = Report {
             events: 0,
             first: None,

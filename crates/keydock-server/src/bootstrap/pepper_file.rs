@@ -108,6 +108,16 @@ pub async fn present_peppers(config: &Config, db: &Db) -> Result<Vec<Pepper>, St
     Ok(all)
 }
 
+/// The peppers for a command that changes keys while the server may run.
+pub async fn peppers_for(config: &Config, db: &Db) -> Result<Peppers, StartError> {
+    let mut all = peppers_in(&config.pepper_file)?;
+    sort(config, &mut all, current_check(db).await?.as_deref())?;
+    let other = || StartError::OtherPepper { path: config.pepper_file.clone() };
+    let peppers = Peppers::new(all).ok_or_else(other)?;
+    peppers.refresh(db).await?;
+    Ok(peppers)
+}
+
 /// The peppers for a database that knows its current one by this and needs those with these ids; or
 /// those that are missing.
 pub(crate) fn for_restore(
@@ -117,8 +127,7 @@ pub(crate) fn for_restore(
 ) -> Result<Result<Peppers, Vec<String>>, StartError> {
     let mut all = peppers_in(&config.pepper_file)?;
     let here: Vec<String> = all.iter().map(|pepper| pepper.id().to_string()).collect();
-    let mut missing: Vec<String> =
-        needed.iter().filter(|id| !here.contains(id)).cloned().collect();
+    let mut missing: Vec<String> = needed.iter().filter(|id| !here.contains(id)).cloned().collect();
     if sort(config, &mut all, current).is_err() && missing.is_empty() {
         missing.extend(current.and_then(|check| check.get(..12)).map(str::to_owned));
     }
@@ -191,7 +200,8 @@ pub fn remove_pepper(path: &Path, id: PepperId) -> Result<(), StartError> {
     let Some(text) = read(path)? else { return Ok(()) };
     let is_it = |line: &str| {
         let mut bytes: PepperBytes = Zeroizing::new([0; Pepper::LEN]);
-        hex::decode_to_slice(said(line), bytes.as_mut_slice()).is_ok() && Pepper::new(&bytes).id() == id
+        hex::decode_to_slice(said(line), bytes.as_mut_slice()).is_ok()
+            && Pepper::new(&bytes).id() == id
     };
     let mut left = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.lines().filter(|line| !is_it(line)) {

@@ -12,8 +12,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, Result, access, ci_trusts, executions, keys, peppers, platform_tokens, refusals, sdk,
-    sessions, webhooks,
+    App, Error, Result, access, ci_trusts, executions, keys, peppers, platform_tokens, refusals,
+    sdk, sessions, webhooks,
 };
 
 /// How often the changes of keys on other nodes are read.

@@ -211,9 +211,8 @@ pub async fn wait_until_known(db: &Db, id: PepperId, wait: Duration) -> Result<(
                 pepper_store::nodes(tx, since).await
             })
             .await?;
-        let knows = |(_, knows): &&(String, String)| {
-            knows.split(' ').any(|known| known == id.to_string())
-        };
+        let knows =
+            |(_, knows): &&(String, String)| knows.split(' ').any(|known| known == id.to_string());
         let (with, all) = (nodes.iter().filter(knows).count(), nodes.len());
         if with == all {
             return Ok(());
@@ -283,7 +282,8 @@ async fn end(tx: &mut Tx, _operator: &System, one: &Unmoved, pepper: &str) -> Re
     let kind: Option<KeyKind> = one.kind.parse().ok();
     let action = match kind {
         None => {
-            store::end_webhook(tx, one, "Its secret was made with a pepper that is retired.").await?;
+            store::end_webhook(tx, one, "Its secret was made with a pepper that is retired.")
+                .await?;
             Action::WebhookDisabled
         }
         Some(KeyKind::PlatformToken) => {
@@ -292,7 +292,8 @@ async fn end(tx: &mut Tx, _operator: &System, one: &Unmoved, pepper: &str) -> Re
         }
         Some(kind) => {
             store::end_key(tx, one).await?;
-            let verb = if one.is_current { KeyVerb::Deactivated } else { KeyVerb::RotationFinished };
+            let verb =
+                if one.is_current { KeyVerb::Deactivated } else { KeyVerb::RotationFinished };
             Action::Key(kind, verb)
         }
     };

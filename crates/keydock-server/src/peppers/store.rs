@@ -144,7 +144,8 @@ impl FromRow for Unmoved {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         let id: Id<id::AnyKey> = row.parse("id")?;
         let digest = row.text("digest")?;
-        let digests = [Some(digest).filter(|text| !text.is_empty()), row.text_opt("previous_digest")?];
+        let digests =
+            [Some(digest).filter(|text| !text.is_empty()), row.text_opt("previous_digest")?];
         let parse = |text: String| text.parse::<KeyDigest>();
         let digests: Result<Vec<KeyDigest>, _> = digests.into_iter().flatten().map(parse).collect();
         Ok(Self {
@@ -156,10 +157,8 @@ impl FromRow for Unmoved {
             last_four: row.text("last_four")?,
             last_used_at: row.time_opt("last_used_at")?,
             is_current: row.bool("is_current")?,
-            digests: digests.map_err(|source| db::Error::Corrupt {
-                column: "digest",
-                source: source.into(),
-            })?,
+            digests: digests
+                .map_err(|source| db::Error::Corrupt { column: "digest", source: source.into() })?,
         })
     }
 }

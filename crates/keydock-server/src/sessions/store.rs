@@ -20,7 +20,11 @@ pub(super) async fn insert(
 ) -> Result<()> {
     let sql = "INSERT INTO sessions (digest, user_id, org_id, csrf, created_at, expires_at, pepper)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    tx.execute(sql, args![digest, user.number, org, csrf, tx.now(), expires_at, pepper.to_string()]).await?;
+    tx.execute(
+        sql,
+        args![digest, user.number, org, csrf, tx.now(), expires_at, pepper.to_string()],
+    )
+    .await?;
     Ok(())
 }
 

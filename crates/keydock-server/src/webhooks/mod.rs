@@ -82,7 +82,8 @@ impl Webhook {
     fn secrets(&self, peppers: &Peppers, now: Timestamp) -> Vec<SigningSecret> {
         let has_two = self.version > 1 && self.previous_until.is_some_and(|until| until > now);
         let before = self.previous_pepper.as_deref().unwrap_or(&self.pepper);
-        let all = [(self.version, Some(&*self.pepper)), (self.version - 1, has_two.then_some(before))];
+        let all =
+            [(self.version, Some(&*self.pepper)), (self.version - 1, has_two.then_some(before))];
         all.into_iter()
             .filter_map(|(version, pepper)| Some((version, peppers.find(pepper?)?)))
             .map(|(version, pepper)| SigningSecret::derive(pepper, self.id, version))

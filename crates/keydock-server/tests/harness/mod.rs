@@ -27,7 +27,9 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use keydock_engine::sandbox::{Limits, Sandbox};
-use keydock_server::{App, Parts, access::peppers::Peppers, bootstrap, config::Settings, jobs, web};
+use keydock_server::{
+    App, Parts, access::peppers::Peppers, bootstrap, config::Settings, jobs, web,
+};
 use keydock_storage::{
     blobs::{Blobs, Folder},
     db::Db,
