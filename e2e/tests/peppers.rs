@@ -51,7 +51,8 @@ async fn no_key_is_refused_while_the_pepper_is_replaced() -> Result<()> {
     let platform = server.credentials().platform_key.clone();
     let workflow = server.platform()?;
     let deployments = workflow.get(&format!("/api/v1/unstract/{ORG}/api/deployment/")).await?;
-    let deployment = deployments.text_at("/results/0/id").or_else(|_| deployments.text_at("/0/id"))?;
+    let deployment =
+        deployments.text_at("/results/0/id").or_else(|_| deployments.text_at("/0/id"))?;
     for n in 0..10 {
         let path = format!("/api/v1/unstract/{ORG}/api/keys/api/{deployment}/");
         let made = server.admin().await?.post(&path, json!({"description": format!("key {n}")}));

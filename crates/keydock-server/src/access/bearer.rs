@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use keydock_core::{
     organizations::OrgName,
     role::Tier,
-    secret::{KeyDigest, SecretKey},
+    secret::{KeyDigest, PepperId, SecretKey},
 };
 
 use super::{
@@ -118,12 +118,13 @@ impl App {
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
-        let digest = self.pepper().digest(&secret);
+        let pepper = self.pepper();
+        let digest = pepper.digest(&secret);
         let mut then = Some(then);
         let mut then = |seen: Seen<'_>| then.take().and_then(|then| then(seen));
         match self.keyring().verify_then(&digest, used, &mut then) {
             Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
-                self.find_elsewhere(&secret, &digest, |digest| {
+                self.find_elsewhere(&secret, (&digest, pepper.id()), |digest| {
                     self.keyring().verify_then(digest, used, &mut then)
                 })
             }
@@ -136,7 +137,7 @@ impl App {
     fn find_elsewhere<T>(
         &self,
         secret: &SecretKey,
-        current: &KeyDigest,
+        (current, pepper): (&KeyDigest, PepperId),
         mut find: impl FnMut(&KeyDigest) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         for digest in self.peppers().elsewhere(secret) {
@@ -144,7 +145,7 @@ impl App {
                 Err(Refusal::UnknownKey) => {}
                 Err(Refusal::KeysUnavailable) => return Err(Refusal::KeysUnavailable),
                 found => {
-                    self.peppers().moves().note(&digest, current);
+                    self.peppers().moves().note(&digest, current, pepper);
                     return found;
                 }
             }
@@ -166,11 +167,12 @@ impl App {
     pub(crate) fn inspect_token(&self, token: &str) -> Result<Inspected, Refusal> {
         let at = self.db().clock().now();
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
-        let digest = self.pepper().digest(&secret);
+        let pepper = self.pepper();
+        let digest = pepper.digest(&secret);
         let inspect = |digest: &KeyDigest| self.keyring().inspect(digest, at, Instant::now());
         match inspect(&digest) {
             Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
-                self.find_elsewhere(&secret, &digest, inspect)
+                self.find_elsewhere(&secret, (&digest, pepper.id()), inspect)
             }
             inspected => inspected,
         }
