@@ -53,9 +53,10 @@ async fn no_key_is_refused_while_the_pepper_is_replaced() -> Result<()> {
     let deployments = workflow.get(&format!("/api/v1/unstract/{ORG}/api/deployment/")).await?;
     let deployment =
         deployments.text_at("/results/0/id").or_else(|_| deployments.text_at("/0/id"))?;
+    let admin = server.admin().await?;
     for n in 0..10 {
         let path = format!("/api/v1/unstract/{ORG}/api/keys/api/{deployment}/");
-        let made = server.admin().await?.post(&path, json!({"description": format!("key {n}")}));
+        let made = admin.post(&path, json!({"description": format!("key {n}")}));
         keys.push(made.await?.expect(201)?.text_at("/api_key")?);
     }
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

@@ -159,7 +159,7 @@ pub(crate) async fn move_secrets(tx: &mut Tx, moves: &[&Move], form: &str) -> Re
                FOR UPDATE OF k SKIP LOCKED) AS m
          WHERE id = m.moved_id RETURNING digest",
     );
-    let mut moved: Vec<String> = tx.fetch_all(sql, args![&rows, form]).await?;
+    let mut placed: Vec<String> = tx.fetch_all(sql, args![&rows, form]).await?;
     let sql = tx.in_dialect(
         "UPDATE keys SET previous_digest = m.moved_to, previous_pepper = $2
          FROM (SELECT value ->> 'from' AS moved_from, value ->> 'to' AS moved_to
@@ -173,8 +173,8 @@ pub(crate) async fn move_secrets(tx: &mut Tx, moves: &[&Move], form: &str) -> Re
                FOR UPDATE OF k SKIP LOCKED) AS m
          WHERE id = m.moved_id RETURNING previous_digest",
     );
-    moved.extend(tx.fetch_all::<String>(sql, args![&rows, form]).await?);
-    Ok(moved)
+    placed.extend(tx.fetch_all::<String>(sql, args![&rows, form]).await?);
+    Ok(placed)
 }
 
 struct Stored(bool);

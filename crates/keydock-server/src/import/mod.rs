@@ -10,7 +10,7 @@ mod rows;
 mod store;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     fs::File,
     path::Path,
     sync::Arc,
@@ -121,13 +121,10 @@ pub async fn import(
     dry_run: bool,
 ) -> Result<Imported, ImportError> {
     confirm(from).await?;
-    let mut importing = Importing {
-        peppers,
-        operator,
-        name: uuid::Uuid::new_v4().to_string(),
-        orgs: HashMap::new(),
-        done: Imported::default(),
-    };
+    let name: Id<id::AnyKey> = db.read(async |tx| Ok::<_, Error>(tx.new_id())).await?;
+    let name = name.to_string();
+    let mut importing =
+        Importing { peppers, operator, name, orgs: HashMap::new(), done: Imported::default() };
     let is_alone = db.read(async |tx| no_server_runs(tx).await).await?;
     let mut rows = read(from)?;
     loop {
@@ -266,7 +263,7 @@ struct Batch {
 
 /// Undoes a dry run.
 enum Undo {
-    Dry(Batch),
+    Dry(Box<Batch>),
     Failed(Error),
 }
 
@@ -289,7 +286,7 @@ impl Importing<'_> {
                 let batch = self.write_rows(tx, rows).await?;
                 if dry_run {
                     tx.take_notes(changes::TOPIC);
-                    return Err(Undo::Dry(batch));
+                    return Err(Undo::Dry(Box::new(batch)));
                 }
                 changes::write_down(tx).await?;
                 audit_log::write_down(tx, self.peppers).await?;
@@ -298,7 +295,7 @@ impl Importing<'_> {
             .await;
         let batch = match written {
             Ok(committed) => committed.value,
-            Err(Undo::Dry(batch)) => batch,
+            Err(Undo::Dry(batch)) => *batch,
             Err(Undo::Failed(error)) => return Err(error.into()),
         };
         for (kind, count) in batch.made {
@@ -476,12 +473,14 @@ impl Batch {
 
     /// A free place for a platform key, if it fits.
     async fn take_slot(&mut self, tx: &mut Tx, row: &Row, org: OrgNumber) -> Result<Option<i64>> {
-        if !self.slots.contains_key(&org) {
-            // In the order of everything else that is done to platform keys.
-            crate::keys::lock(tx, org).await?;
-            self.slots.insert(org, store::slots(tx, org).await?);
-        }
-        let taken = self.slots.entry(org).or_default();
+        let taken = match self.slots.entry(org) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                // In the order of everything else that is done to platform keys.
+                crate::keys::lock(tx, org).await?;
+                place.insert(store::slots(tx, org).await?)
+            }
+        };
         let free = (1..=2).find(|slot| taken.iter().all(|other| other.slot != *slot));
         let Some(slot) = free else {
             self.leave_out(row, format!("{} has two platform keys already", row.org));

@@ -80,8 +80,8 @@ impl Written {
         self.fields.get(column).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
-    fn wrong(&self, column: &str, reason: impl ToString) -> InvalidRow {
-        InvalidRow { line: self.line, column: column.to_owned(), reason: reason.to_string() }
+    fn wrong(&self, column: &str, reason: impl Into<String>) -> InvalidRow {
+        InvalidRow { line: self.line, column: column.to_owned(), reason: reason.into() }
     }
 
     fn required(&self, column: &str) -> Result<&str, InvalidRow> {
@@ -184,8 +184,9 @@ impl Written {
         kind: KeyKind,
         description: &str,
     ) -> Result<(Option<String>, String), InvalidRow> {
-        let wrong =
-            |column: &str, error: keydock_core::text::InvalidText| self.wrong(column, error);
+        let wrong = |column: &str, error: keydock_core::text::InvalidText| {
+            self.wrong(column, error.to_string())
+        };
         Ok(match kind {
             KeyKind::Deployment => {
                 let text = if description.is_empty() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use keydock_core::{
-    id::OrgNumber,
+    id::{AnyKey, OrgNumber},
     secret::{KeyDigest, KeyKind, Pepper, PepperId},
     time::Timestamp,
 };
@@ -339,10 +339,9 @@ pub async fn retire(
 
 /// Follows the file, and lets others know which peppers this node has, until `stop`.
 pub(crate) async fn attend(app: App, stop: CancellationToken) {
-    let node = uuid::Uuid::new_v4().to_string();
-    let (mut told, mut told_at, mut was_well) = (Vec::new(), None::<Instant>, true);
+    let (mut node, mut was_well) = (Node::default(), true);
     loop {
-        let result = look(&app, &node, &mut told, &mut told_at).await;
+        let result = look(&app, &mut node).await;
         if let Err(error) = &result
             && was_well
         {
@@ -354,32 +353,38 @@ pub(crate) async fn attend(app: App, stop: CancellationToken) {
             break;
         }
     }
-    let left = app.db().write(async |tx| pepper_store::leave(tx, &node).await).await;
+    let left = app.db().write(async |tx| pepper_store::leave(tx, &node.name).await).await;
     if let Err(error) = left {
         tracing::debug!(error = &error as &dyn std::error::Error, "a node left without a word");
     }
 }
 
-async fn look(
-    app: &App,
-    node: &str,
-    told: &mut Vec<PepperId>,
-    told_at: &mut Option<Instant>,
-) -> Result<(), PepperError> {
+/// What this node has said of itself.
+#[derive(Debug, Default)]
+struct Node {
+    name: String,
+    told: Vec<PepperId>,
+    told_at: Option<Instant>,
+}
+
+async fn look(app: &App, node: &mut Node) -> Result<(), PepperError> {
     let reading = app.clone();
     let read = spawn_blocking(move || bootstrap::reload(&reading)).await;
     // A file that cannot be read takes nothing away: this node goes on, and says that it is there.
     let ids = app.peppers().ids();
-    if *told != ids || told_at.is_none_or(|at| at.elapsed() >= ANNOUNCE) {
+    if node.told != ids || node.told_at.is_none_or(|at| at.elapsed() >= ANNOUNCE) {
         app.peppers().refresh(app.db()).await?;
         app.db()
             .write(async |tx| {
                 let gone = tx.now().before(GONE * 10);
                 pepper_store::forget_nodes(tx, gone).await?;
-                pepper_store::announce(tx, node, &ids).await
+                if node.name.is_empty() {
+                    node.name = tx.new_id::<AnyKey>().to_string();
+                }
+                pepper_store::announce(tx, &node.name, &ids).await
             })
             .await?;
-        (*told, *told_at) = (ids, Some(Instant::now()));
+        (node.told, node.told_at) = (ids, Some(Instant::now()));
     }
     read.map_err(Error::internal)??;
     Ok(())
