@@ -4,6 +4,7 @@
 //! that it was checked; nothing downstream checks again.
 
 pub mod fields;
+pub mod hygiene;
 pub mod id;
 pub mod limits;
 pub mod organizations;

@@ -26,13 +26,17 @@ use self::{source::Place, written::Written};
 use crate::fields::{DateOrder, Field, Locale};
 
 mod check;
+mod ocr;
 mod output;
 mod pages;
 mod rules;
 mod source;
 mod written;
 
-pub use self::pages::PageRanges;
+pub use self::{
+    ocr::{Ocr, OcrMode},
+    pages::PageRanges,
+};
 
 /// The longest definition, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
@@ -60,6 +64,8 @@ pub struct Reading {
     pub locale: Locale,
     /// The order of ambiguous dates.
     pub date_order: DateOrder,
+    /// How pictures of text are read.
+    pub ocr: Ocr,
 }
 
 impl Definition {

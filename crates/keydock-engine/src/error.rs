@@ -14,7 +14,7 @@ pub enum Error {
     Empty,
     /// A kind of document that this version does not read.
     #[error(
-        "the document is {found}, which this version does not read; it reads PDF, HTML, JSON, CSV and plain text"
+        "the document is {found}, which this version does not read; it reads PDF, pictures, office documents, e-mail, HTML, JSON, CSV and plain text"
     )]
     UnsupportedFormat {
         /// What the content looks like.
@@ -47,9 +47,17 @@ pub enum Error {
     },
     /// It has no text.
     #[error(
-        "no text was found in the document: it is blank, broken, or a scan, and this version does not read scans"
+        "no text was found in the document: it is blank or broken, or a picture in which no text can be told"
     )]
     NoText,
+    /// It is a picture of text, and pictures cannot be read here.
+    #[error(
+        "the document is a picture of text, or has such pages, and could not be read: {reason}"
+    )]
+    PictureUnread {
+        /// What is missing, and what to install.
+        reason: String,
+    },
     /// Required values are not there.
     #[error("{}", missing(.fields))]
     Missing {

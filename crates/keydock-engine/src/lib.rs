@@ -14,6 +14,7 @@ use keydock_core::workflows::Definition;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::layout::Document;
 pub use crate::{
     error::Error,
     evidence::{Area, Evidence, Miss, RuleKind, Span},
@@ -22,6 +23,7 @@ pub use crate::{
 mod error;
 mod evidence;
 mod extraction;
+mod eyes;
 mod ingest;
 mod layout;
 pub mod sandbox;
@@ -47,13 +49,39 @@ pub struct Extraction {
 ///
 /// The content decides what kind of document it is; `declared_type` (a media type) and `name` may
 /// only choose among kinds of text, and a declaration that contradicts the content is refused.
+/// Pictures are read by another program, and so only in the [sandbox].
 pub fn extract(
     document: &[u8],
     name: &str,
     declared_type: Option<&str>,
     definition: &Definition,
 ) -> Result<Extraction, Error> {
+    extract_with(document, name, declared_type, definition, &mut eyes::blind)
+}
+
+/// [`extract`] with somebody who reads pictures.
+fn extract_with(
+    document: &[u8],
+    name: &str,
+    declared_type: Option<&str>,
+    definition: &Definition,
+    pictures: &mut eyes::Read,
+) -> Result<Extraction, Error> {
     let reading = definition.reading();
-    let document = ingest::read(document, name, declared_type, reading)?;
-    extraction::run(&document, definition)
+    let document = ingest::read(document, name, declared_type, reading, pictures)?;
+    let mut extraction = extraction::run(&document, definition)?;
+    for evidence in &mut extraction.evidence {
+        evidence.confidence *= legibility(&document, evidence);
+    }
+    Ok(extraction)
+}
+
+/// How sure it is that the words of a value are what is written; 1 unless they were read in a
+/// picture.
+fn legibility(document: &Document, evidence: &Evidence) -> f32 {
+    let page = document.pages.iter().find(|page| page.number == evidence.page);
+    match (page, evidence.area) {
+        (Some(page), Some(area)) => page.confidence_in(&area),
+        _ => 1.0,
+    }
 }

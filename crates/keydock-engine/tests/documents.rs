@@ -314,12 +314,12 @@ fn all_missing_fields_are_told_at_once() {
 #[test]
 fn other_formats_are_refused_by_name() {
     let told: Vec<String> = [
-        &b"\x89PNG\r\n\x1a\n0000"[..],
-        b"\xff\xd8\xff\xe0 JFIF",
+        &b"\0\0\0\x18ftypheic"[..],
         b"PK\x03\x04........word/document.xml",
         b"PK\x03\x04........xl/workbook.xml",
         b"PK\x03\x04........a.txt",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1....",
+        b"%!PS-Adobe",
         b"{\\rtf1 hello}",
         b"\x1f\x8b\x08\0\0",
         b"<?xml version='1.0'?><invoice/>",

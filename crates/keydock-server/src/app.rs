@@ -23,6 +23,7 @@ use crate::{
         throttle::{Guesses, SignIns},
     },
     audit_log::{self, Refusals},
+    canaries::Sightings,
     ci_trusts,
     config::Config,
     console, deployment_keys,
@@ -54,6 +55,7 @@ struct Inner {
     guesses: Guesses,
     sign_ins: SignIns,
     refusals: refusals::Waiting,
+    canaries: Sightings,
     refused_acts: Refusals,
     sandbox: Sandbox,
     completions: Completions,
@@ -89,6 +91,7 @@ impl App {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
             refusals: refusals::Waiting::default(),
+            canaries: Sightings::default(),
             outbound: Outbound::new(&config.outbound_allow),
             issuers: ci_trusts::Issuers::default(),
             refused_acts: audit_log::refusals(),
@@ -165,6 +168,11 @@ impl App {
     /// Requests that were refused and are not written down yet.
     pub fn refusals(&self) -> &refusals::Waiting {
         &self.0.refusals
+    }
+
+    /// Canaries that were presented and have not raised an alarm for it yet.
+    pub fn canaries(&self) -> &Sightings {
+        &self.0.canaries
     }
 
     /// Counts refused acts of administration that are written down.

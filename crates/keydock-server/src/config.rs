@@ -51,10 +51,26 @@ pub struct Config {
     pub guesses: NonZeroU32,
     /// What is done about a key that somebody found and reported.
     pub leaked_keys: OnLeak,
+    /// What is done about keys that nobody uses.
+    pub dormancy: Dormancies,
     /// Addresses inside that may be called all the same, and over `http` and at any port.
     pub outbound_allow: Vec<IpNet>,
     public_url: Option<String>,
     trusted_proxies: Vec<IpNet>,
+}
+
+/// What is done about keys that nobody uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dormancies {
+    /// After how many days they are switched off, in organizations that say nothing else; 0 for never.
+    pub after_days: u32,
+    /// How many days before that somebody is told.
+    pub warning_days: u32,
+}
+
+impl Dormancies {
+    /// The longest time that a key can be said to go unused: ten years.
+    pub const MOST_DAYS: u32 = 3_650;
 }
 
 /// The first administrator of a server, as the operator named it.
@@ -99,6 +115,8 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     pub guesses_per_minute: Option<NonZeroU32>,
     pub leaked_keys: Option<String>,
+    pub dormant_after_days: Option<u32>,
+    pub dormant_warning_days: Option<u32>,
     pub outbound_allow: Option<Vec<String>>,
 }
 
@@ -151,6 +169,8 @@ impl Settings {
             workers: self.workers.or(weaker.workers),
             guesses_per_minute: self.guesses_per_minute.or(weaker.guesses_per_minute),
             leaked_keys: self.leaked_keys.or(weaker.leaked_keys),
+            dormant_after_days: self.dormant_after_days.or(weaker.dormant_after_days),
+            dormant_warning_days: self.dormant_warning_days.or(weaker.dormant_warning_days),
             outbound_allow: self.outbound_allow.or(weaker.outbound_allow),
         }
     }
@@ -194,6 +214,7 @@ impl Settings {
             workers: self.workers.unwrap_or_else(default_workers),
             guesses: self.guesses_per_minute.unwrap_or(NonZeroU32::new(100).expect("not zero")),
             leaked_keys: self.on_leak()?,
+            dormancy: self.dormancy()?,
             public_url,
             outbound_allow: check_nets("outbound_allow", self.outbound_allow)?,
             trusted_proxies: check_nets("trusted_proxies", self.trusted_proxies)?,
@@ -221,6 +242,23 @@ impl Settings {
             Some("warn") => Ok(OnLeak::Warn),
             Some(_) => Err(invalid("leaked_keys", "write \"disable\" or \"warn\"")),
         }
+    }
+
+    fn dormancy(&self) -> Result<Dormancies, InvalidSetting> {
+        let after_days = self.dormant_after_days.unwrap_or(90);
+        let warning_days = self.dormant_warning_days.unwrap_or(14);
+        if after_days > Dormancies::MOST_DAYS {
+            let most = Dormancies::MOST_DAYS;
+            return Err(invalid(
+                "dormant_after_days",
+                format!("write 1 to {most}, or 0 for never"),
+            ));
+        }
+        if warning_days == 0 || warning_days > Dormancies::MOST_DAYS {
+            let most = Dormancies::MOST_DAYS;
+            return Err(invalid("dormant_warning_days", format!("write 1 to {most}")));
+        }
+        Ok(Dormancies { after_days, warning_days })
     }
 
     fn form(&self) -> Result<SecretForm, InvalidSetting> {
@@ -348,7 +386,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&str, &str); 10] = [
+        let cases: [(&str, &str); 12] = [
             ("listen = \"8080\"", "listen"),
             ("database = \"mysql://x\"", "database"),
             ("public_url = \"example.com\"", "public_url"),
@@ -358,6 +396,8 @@ mod tests {
             ("admin_user = \"root\"", "admin_password"),
             ("secret_form = \"short\"", "secret_form"),
             ("leaked_keys = \"keep\"", "leaked_keys"),
+            ("dormant_after_days = 3651", "dormant_after_days"),
+            ("dormant_warning_days = 0", "dormant_warning_days"),
             ("lisen = \"127.0.0.1:1\"", "keydock.toml"),
         ];
         for (text, setting) in cases {

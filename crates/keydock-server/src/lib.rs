@@ -8,11 +8,13 @@ pub mod config;
 mod error;
 
 pub mod audit_log;
+pub mod canaries;
 pub mod ci_trusts;
 pub mod deployment_keys;
 pub mod deployments;
 pub mod executions;
 pub mod forward_auth;
+pub mod key_hygiene;
 pub mod leaked_keys;
 pub mod members;
 pub mod org_deployment_keys;

@@ -86,6 +86,7 @@ fn routes() -> Vec<(Method, String, Option<Value>)> {
         (get.clone(), "/api/v1/unstract/whoami/".to_owned(), None),
         (get.clone(), "/api/v1/schemas/workflow-definition.json".to_owned(), None),
         (get.clone(), tenant("organization/"), None),
+        (patch.clone(), tenant("organization/"), Some(json!({"dormant_after_days": 90}))),
         (get.clone(), tenant("requests/{unique}/explain/"), None),
         (get.clone(), tenant("roles/"), None),
         (get.clone(), tenant("users/"), None),

@@ -103,7 +103,12 @@ async fn a_secret_is_shown_once() {
       "expires_at": null,
       "allowed_ips": [],
       "rate_limit": null,
-      "quota": null
+      "quota": null,
+      "expiry_reminder": null,
+      "dormancy_warned_at": null,
+      "disabled_reason": null,
+      "canary": false,
+      "canary_alarmed_at": null
     }
     "#);
     assert_eq!(made.body["api"], deployment);

@@ -28,6 +28,26 @@ pub struct KeyFacts {
     pub rate_limit: Option<RateLimit>,
     /// How often it may be used in a period of the calendar.
     pub quota: Option<Quota>,
+    /// The last reminder that it ends. They come 30, 14, 7 and 1 days before.
+    pub expiry_reminder: Option<ExpiryReminder>,
+    /// When it was warned that nobody uses it, unless somebody has used it since.
+    pub dormancy_warned_at: Option<String>,
+    /// Why the server switched it off: `dormant`, because nobody used it. Activating it begins anew.
+    pub disabled_reason: Option<String>,
+    /// Whether it is a canary: it opens nothing, and raises an alarm where it is presented. Of a canary,
+    /// the last use is the last time that it was.
+    pub canary: bool,
+    /// When it last raised an alarm.
+    pub canary_alarmed_at: Option<String>,
+}
+
+/// A reminder that a key ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExpiryReminder {
+    /// How many days before its end.
+    pub days: i64,
+    /// When it was given.
+    pub at: String,
 }
 
 /// So many requests in any window of this length.

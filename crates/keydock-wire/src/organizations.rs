@@ -123,4 +123,17 @@ pub struct OrganizationDetail {
     pub organization_id: String,
     /// When it was founded.
     pub created_at: String,
+    /// After how many days without a use keys are switched off; 0 for never.
+    pub dormant_after_days: u32,
+    /// How many days before that it is told, at most.
+    pub dormant_warning_days: u32,
+}
+
+/// Changes the settings of an organization. What is left out stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateOrganization {
+    /// After how many days without a use keys are switched off: 1 to 3,650; 0 for never; `null` for as
+    /// the server has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dormant_after_days: Option<u32>,
 }

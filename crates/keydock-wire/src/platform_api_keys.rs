@@ -44,6 +44,10 @@ pub struct CreatePlatformApiKey {
     /// Until when, from where and how often it works.
     #[serde(flatten)]
     pub limits: KeyLimits,
+    /// Whether it is a canary: it opens nothing, takes no limits, and raises an alarm where it is
+    /// presented. `false` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<bool>,
 }
 
 /// Changes a key. What is left out stays.

@@ -38,6 +38,10 @@ pub struct PlatformKey {
     pub created_by_email: Option<String>,
     /// The first eight hexadecimal digits of the secret's SHA-256.
     pub fingerprint: String,
+    /// Why the server switched it off: `dormant`, because nobody used it. Activating it begins anew.
+    pub disabled_reason: Option<String>,
+    /// When it was warned that nobody uses it, unless somebody has used it since.
+    pub dormancy_warned_at: Option<String>,
 }
 
 /// Generates a key in a free slot.

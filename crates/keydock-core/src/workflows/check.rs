@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    DefinitionError, DefinitionErrors, MAX_FIELDS, PageRanges, Reading,
+    DefinitionError, DefinitionErrors, MAX_FIELDS, Ocr, PageRanges, Reading,
+    ocr::{MAX_LANGUAGES, is_language, languages_of},
     rules::FieldCheck,
     source::Node,
     written::{Written, WrittenField, WrittenRead, WrittenRule, WrittenType},
@@ -164,7 +165,22 @@ fn reading(read: &WrittenRead, problems: &mut Problems) -> Reading {
     let pages = pages.and_then(|pages| problems.note("read.pages", pages)).unwrap_or_default();
     let max_pages = in_range(read.max_pages, 10_000, "read.max_pages", problems);
     let date_order = read.date_order.unwrap_or(order_of(locale));
-    Reading { pages, max_pages, layout: read.layout, locale, date_order }
+    let ocr = ocr(read, problems);
+    Reading { pages, max_pages, layout: read.layout, locale, date_order, ocr }
+}
+
+fn ocr(read: &WrittenRead, problems: &mut Problems) -> Ocr {
+    let languages = &read.ocr.languages;
+    if languages.len() > MAX_LANGUAGES {
+        problems.add("read.ocr.languages", format!("write at most {MAX_LANGUAGES} languages"));
+    }
+    for (index, _) in languages.iter().enumerate().filter(|(_, name)| !is_language(name)) {
+        let path = format!("read.ocr.languages[{index}]");
+        problems.add(&path, "write a language such as `eng`, `deu`, `fra` or `chi_sim`");
+    }
+    let is_chosen = !languages.is_empty();
+    let languages = if is_chosen { languages.clone() } else { languages_of(&read.locale) };
+    Ocr { mode: read.ocr.mode, languages, is_chosen }
 }
 
 pub(super) fn order_of(locale: Locale) -> DateOrder {

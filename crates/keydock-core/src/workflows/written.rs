@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::OcrMode;
 use crate::fields::DateOrder;
 
 /// What to read in a document and what to extract from it.
@@ -54,6 +55,9 @@ pub(super) struct WrittenRead {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"EUR")]
     pub(super) currency: Option<String>,
+    /// How pictures of text are read: scans, photographs, and pages without a text layer.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) ocr: WrittenOcr,
 }
 
 impl Default for WrittenRead {
@@ -65,8 +69,25 @@ impl Default for WrittenRead {
             locale: "en".to_owned(),
             date_order: None,
             currency: None,
+            ocr: WrittenOcr::default(),
         }
     }
+}
+
+/// How pictures of text are read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Ocr", title = "Reading pictures")]
+pub(super) struct WrittenOcr {
+    /// Which pages are read as pictures.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) mode: OcrMode,
+    /// The languages of the text, most likely first, by the names that Tesseract has for them,
+    /// such as `eng`, `deu`, `fra` or `chi_sim`. Unless told otherwise, that of the locale and
+    /// English, as far as they are installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), example = vec!["deu", "eng"])]
+    pub(super) languages: Vec<String>,
 }
 
 /// One thing to extract.

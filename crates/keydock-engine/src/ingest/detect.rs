@@ -1,7 +1,9 @@
 //! What kind of document some bytes are. The content decides; what the sender declares may only
 //! choose among kinds of text.
 
-use super::decode;
+use image::ImageFormat;
+
+use super::{decode, office};
 use crate::error::Error;
 
 /// A kind of document that this version reads.
@@ -13,6 +15,17 @@ pub(super) enum Format {
     /// With the byte between the cells.
     Csv(u8),
     Text,
+    Mail,
+    Picture(ImageFormat),
+    Docx,
+    Xlsx,
+    Pptx,
+    Odt,
+    Ods,
+    Odp,
+    Doc,
+    Xls,
+    Ppt,
 }
 
 impl Format {
@@ -23,6 +36,24 @@ impl Format {
             Self::Json => "application/json",
             Self::Csv(_) => "text/csv",
             Self::Text => "text/plain",
+            Self::Mail => "message/rfc822",
+            Self::Picture(ImageFormat::Png) => "image/png",
+            Self::Picture(ImageFormat::Jpeg) => "image/jpeg",
+            Self::Picture(ImageFormat::Gif) => "image/gif",
+            Self::Picture(ImageFormat::Bmp) => "image/bmp",
+            Self::Picture(ImageFormat::WebP) => "image/webp",
+            Self::Picture(_) => "image/tiff",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Pptx => {
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+            }
+            Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
+            Self::Odp => "application/vnd.oasis.opendocument.presentation",
+            Self::Doc => "application/msword",
+            Self::Xls => "application/vnd.ms-excel",
+            Self::Ppt => "application/vnd.ms-powerpoint",
         }
     }
 
@@ -33,7 +64,24 @@ impl Format {
             Self::Json => "JSON",
             Self::Csv(_) => "CSV",
             Self::Text => "plain text",
+            Self::Mail => "an e-mail",
+            Self::Picture(_) => "a picture",
+            Self::Docx | Self::Doc => "a Word document",
+            Self::Xlsx | Self::Xls => "an Excel workbook",
+            Self::Pptx | Self::Ppt => "a PowerPoint presentation",
+            Self::Odt => "an OpenDocument text",
+            Self::Ods => "an OpenDocument spreadsheet",
+            Self::Odp => "an OpenDocument presentation",
         }
+    }
+
+    /// Whether it is read as characters, of which kinds look alike.
+    const fn is_text(self) -> bool {
+        matches!(self, Self::Html | Self::Json | Self::Csv(_) | Self::Text | Self::Mail)
+    }
+
+    const fn is_archive(self) -> bool {
+        matches!(self, Self::Docx | Self::Xlsx | Self::Pptx | Self::Odt | Self::Ods | Self::Odp)
     }
 }
 
@@ -65,15 +113,50 @@ fn essence(media_type: &str) -> String {
 fn contradicts(declared: &str, format: Format) -> bool {
     let is_text = declared.starts_with("text/")
         || declared.ends_with("+json")
-        || declared.ends_with("+xml")
+        || (declared.ends_with("+xml") && declared != "image/svg+xml")
         || matches!(declared, "application/json" | "application/xml" | "application/csv");
     match declared {
         "" | "application/octet-stream" | "binary/octet-stream" => false,
-        "application/pdf" | "application/x-pdf" => format != Format::Pdf,
-        _ if format == Format::Pdf => true,
-        // Spreadsheets announce CSV files this way.
-        "application/vnd.ms-excel" => !matches!(format, Format::Csv(_)),
-        _ => !is_text,
+        "application/x-pdf" => format != Format::Pdf,
+        // Whoever knows no office documents takes them for what they are made of.
+        "application/zip" | "application/x-zip-compressed" => !format.is_archive(),
+        "application/x-ole-storage" | "application/cdfv2" => {
+            !matches!(format, Format::Doc | Format::Xls | Format::Ppt)
+        }
+        // Spreadsheets announce CSV files this way, and programs mix up the old and the new.
+        "application/vnd.ms-excel" => {
+            !matches!(format, Format::Csv(_) | Format::Xls | Format::Xlsx)
+        }
+        "application/msword" => !matches!(format, Format::Doc | Format::Docx),
+        "application/vnd.ms-powerpoint" => !matches!(format, Format::Ppt | Format::Pptx),
+        "image/jpg" | "image/pjpeg" => format != Format::Picture(ImageFormat::Jpeg),
+        "image/x-png" => format != Format::Picture(ImageFormat::Png),
+        "image/tif" | "image/x-tiff" => format != Format::Picture(ImageFormat::Tiff),
+        "image/x-ms-bmp" | "image/x-bmp" => format != Format::Picture(ImageFormat::Bmp),
+        "application/eml" | "message/global" => format != Format::Mail,
+        _ if format.is_text() => !is_text && declared != format.media_type(),
+        _ => !of_office(declared, format) && declared != format.media_type(),
+    }
+}
+
+/// Documents with macros and templates have types of their own.
+fn of_office(declared: &str, format: Format) -> bool {
+    let is_office = |kind: &str| {
+        declared.starts_with("application/vnd.openxmlformats-officedocument.")
+            && declared.contains(kind)
+    };
+    match format {
+        Format::Docx => {
+            is_office("wordprocessingml") || declared.starts_with("application/vnd.ms-word")
+        }
+        Format::Xlsx => {
+            is_office("spreadsheetml") || declared.starts_with("application/vnd.ms-excel")
+        }
+        Format::Pptx => {
+            is_office("presentationml") || declared.starts_with("application/vnd.ms-powerpoint")
+        }
+        Format::Odt | Format::Ods | Format::Odp => declared.starts_with(format.media_type()),
+        _ => false,
     }
 }
 
@@ -85,10 +168,16 @@ struct Hint<'a> {
 }
 
 impl Hint<'_> {
+    fn is_named(self, extension: &str) -> bool {
+        self.name.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case(extension))
+    }
+
+    fn says_mail(self) -> bool {
+        self.is_named("eml") || self.declared == Some("message/rfc822")
+    }
+
     fn says_csv(self) -> bool {
-        let named = self.name.rsplit_once('.').is_some_and(|(_, extension)| {
-            extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
-        });
+        let named = self.is_named("csv") || self.is_named("tsv");
         let types = ["text/csv", "application/csv", "text/tab-separated-values"];
         named || self.declared.is_some_and(|declared| types.contains(&declared))
     }
@@ -100,18 +189,27 @@ fn content(bytes: &[u8], hint: Hint) -> Result<Format, Error> {
     }
     let start = bytes.trim_ascii_start();
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    if start.starts_with(b"%PDF-") {
-        return if is_also_zip(bytes) {
-            Err(unsupported("a PDF and a ZIP archive at once"))
-        } else {
-            Ok(Format::Pdf)
-        };
+    let is_zip = bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06");
+    if !is_zip && is_also_zip(bytes) {
+        return Err(unsupported("a ZIP archive and something else at once"));
     }
-    if let Some(found) = magic(bytes) {
-        return Err(unsupported(found));
+    if start.starts_with(b"%PDF-") {
+        return Ok(Format::Pdf);
     }
     if bytes.get(..bytes.len().min(1024)).is_some_and(|head| contains(head, b"%PDF-1")) {
         return Err(unsupported("a PDF hidden behind something else"));
+    }
+    if is_zip {
+        return office::of_archive(bytes);
+    }
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return office::of_compound(bytes);
+    }
+    if let Some(format) = picture(bytes) {
+        return Ok(Format::Picture(format));
+    }
+    if let Some(found) = magic(bytes) {
+        return Err(unsupported(found));
     }
     if is_binary(bytes) {
         return Err(unsupported("in an unknown binary format"));
@@ -127,14 +225,6 @@ fn unsupported(found: &str) -> Error {
 
 /// First bytes of formats that people send, and what they are.
 const MAGIC: &[(&[u8], &str)] = &[
-    (b"\x89PNG\r\n\x1a\n", "an image (PNG)"),
-    (b"\xff\xd8\xff", "an image (JPEG)"),
-    (b"GIF87a", "an image (GIF)"),
-    (b"GIF89a", "an image (GIF)"),
-    (b"II*\0", "an image (TIFF)"),
-    (b"MM\0*", "an image (TIFF)"),
-    (b"BM", "an image (BMP)"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an older office document (doc, xls, ppt or msg)"),
     (b"{\\rtf", "a rich text document (RTF)"),
     (b"%!PS", "a PostScript file"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -153,35 +243,34 @@ const MAGIC: &[(&[u8], &str)] = &[
 ];
 
 fn magic(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-        return Some(archive(bytes));
-    }
     if bytes.get(4..8) == Some(b"ftyp") {
         return Some("a video or an image (MP4, HEIC)");
     }
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return Some("an image (WebP)");
-    }
     let found = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic));
-    // Two letters may also begin a text.
+    // Three letters may also begin a text.
     let is_word = |magic: &[u8]| magic.len() < 4 && magic.iter().all(u8::is_ascii_graphic);
     found.filter(|(magic, _)| !is_word(magic) || is_binary(bytes)).map(|&(_, name)| name)
 }
 
-/// Which kind of ZIP archive, judged by the names of its first members.
-fn archive(bytes: &[u8]) -> &'static str {
-    let head = bytes.get(..bytes.len().min(8192)).unwrap_or_default();
-    let kinds: [(&[u8], &str); 7] = [
-        (b"word/", "a Word document (docx)"),
-        (b"xl/", "an Excel workbook (xlsx)"),
-        (b"ppt/", "a PowerPoint presentation (pptx)"),
-        (b"application/vnd.oasis.opendocument", "an OpenDocument file (odt, ods or odp)"),
-        (b"application/epub+zip", "an e-book (EPUB)"),
-        (b"[Content_Types].xml", "an office document (docx, xlsx or pptx)"),
-        (b"META-INF/", "a Java archive"),
-    ];
-    let found = kinds.into_iter().find(|(name, _)| contains(head, name));
-    found.map_or("a ZIP archive", |(_, kind)| kind)
+/// Which kind of picture.
+fn picture(bytes: &[u8]) -> Option<ImageFormat> {
+    let starts = |magic: &[u8]| bytes.starts_with(magic);
+    if starts(b"\x89PNG\r\n\x1a\n") {
+        Some(ImageFormat::Png)
+    } else if starts(b"\xff\xd8\xff") {
+        Some(ImageFormat::Jpeg)
+    } else if starts(b"GIF87a") || starts(b"GIF89a") {
+        Some(ImageFormat::Gif)
+    } else if starts(b"II*\0") || starts(b"MM\0*") {
+        Some(ImageFormat::Tiff)
+    } else if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        Some(ImageFormat::WebP)
+    } else if starts(b"BM") && bytes.get(6..10) == Some(&[0; 4]) {
+        // Two letters may also begin a text, but zeros do not follow there.
+        Some(ImageFormat::Bmp)
+    } else {
+        None
+    }
 }
 
 /// Whether a directory of a ZIP archive ends where the bytes end.
@@ -202,10 +291,12 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 fn is_binary(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"\xff\xfe")
         || bytes.starts_with(b"\xfe\xff")
+        || decode::is_utf32(bytes)
         || decode::wide(bytes).is_some()
     {
         return false;
     }
+    // ESC begins the shifts of Japanese text.
     let is_control = |byte: &&u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
     let controls = bytes.iter().filter(is_control).count();
     bytes.contains(&0) || controls * 100 > bytes.len()
@@ -213,6 +304,9 @@ fn is_binary(bytes: &[u8]) -> bool {
 
 /// Which kind of text.
 fn textual(text: &str, hint: Hint) -> Result<Format, Error> {
+    if looks_like_mail(text, hint) {
+        return Ok(Format::Mail);
+    }
     if looks_like_html(text) {
         return Ok(Format::Html);
     }
@@ -226,6 +320,29 @@ fn textual(text: &str, hint: Hint) -> Result<Format, Error> {
         Some(delimiter) => Ok(Format::Csv(delimiter)),
         None => Ok(Format::Text),
     }
+}
+
+/// Whether the text begins with the header of an e-mail.
+fn looks_like_mail(text: &str, hint: Hint) -> bool {
+    let mut fields = Vec::new();
+    for line in text.lines().take(200).take_while(|line| !line.trim().is_empty()) {
+        if line.starts_with([' ', '\t']) && !fields.is_empty() {
+            continue;
+        }
+        match line.split_once(':') {
+            Some((name, _)) if is_field_name(name) => fields.push(name.to_ascii_lowercase()),
+            // What mailboxes put before a message.
+            None if fields.is_empty() && line.starts_with("From ") => {}
+            _ => return false,
+        }
+    }
+    let has = |names: &[&str]| names.iter().any(|name| fields.iter().any(|field| field == name));
+    let is_sent = has(&["from", "sender"]) && has(&["date", "to", "subject"]);
+    is_sent && (has(&["mime-version", "message-id", "received", "return-path"]) || hint.says_mail())
+}
+
+fn is_field_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn looks_like_html(text: &str) -> bool {

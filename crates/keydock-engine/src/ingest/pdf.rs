@@ -1,5 +1,6 @@
 //! PDF: the characters that a page draws, and where.
 
+use hayro::{PixmapSettings, RenderCache, RenderSettings, vello_cpu::color::palette::css::WHITE};
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
     InterpreterCache, InterpreterSettings, SoftMask,
@@ -9,19 +10,21 @@ use hayro_interpret::{
     kurbo::{Affine, BezPath, Point, Rect, Vec2},
 };
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf, page::Page as PdfPage};
-use keydock_core::workflows::Reading;
+use keydock_core::workflows::OcrMode;
 
-use super::check_page_count;
+use super::{Reader, check_page_count};
 use crate::{
     error::Error,
-    layout::{Direction, Document, Page, Piece, page_from_pieces},
+    eyes::Picture,
+    layout::{Direction, Document, Page, Piece, page_from_pieces, page_from_scan},
 };
 
 /// A page with more characters than this is not meant to be read.
 const MAX_PIECES: usize = 500_000;
 
 /// Reads the pages that the workflow wants.
-pub(super) fn read(bytes: &[u8], reading: &Reading) -> Result<Document, Error> {
+pub(super) fn read(bytes: &[u8], reader: &mut Reader) -> Result<Document, Error> {
+    let reading = reader.reading;
     let pdf = Pdf::new(bytes.to_vec()).map_err(unreadable)?;
     let pages = pdf.pages();
     check_page_count(pages.len(), reading)?;
@@ -30,16 +33,70 @@ pub(super) fn read(bytes: &[u8], reading: &Reading) -> Result<Document, Error> {
     }
     let cache = InterpreterCache::new();
     let wanted = pages.iter().enumerate().map(|(index, page)| (index + 1, page));
-    let read = wanted
-        .filter(|(number, _)| reading.pages.contains(*number))
-        .map(|(number, page)| read_page(number, page, &pdf, &cache, reading.layout))
-        .collect();
+    let mut read = Vec::new();
+    for (number, page) in wanted.filter(|(number, _)| reading.pages.contains(*number)) {
+        let drawn = Drawn::of(page, &pdf, &cache);
+        let scan = match drawn.need(reader.eyes.ocr().mode) {
+            Need::Nothing => None,
+            Need::Pictures => Some(scan(number, page, reader)?),
+            Need::PicturesPerhaps => scan(number, page, reader).ok(),
+        };
+        read.push(match scan {
+            Some(scan) => scan,
+            None => page_from_pieces(number, drawn.size, drawn.pieces, reading.layout),
+        });
+    }
     Ok(Document {
         media_type: "application/pdf",
         page_count: pages.len(),
         pages: read,
         has_areas: true,
     })
+}
+
+/// What has to be read as a picture.
+enum Need {
+    /// The text layer says everything.
+    Nothing,
+    /// The page is a scan, or nobody can tell its letters.
+    Pictures,
+    /// There is a picture on a page without text; it may be a photograph.
+    PicturesPerhaps,
+}
+
+/// A page is drawn this fine for being read.
+const DOTS_PER_INCH: f32 = 300.0;
+/// No side of a picture has more pixels than this.
+const MAX_PIXELS: f32 = 6_000.0;
+
+/// Draws a page and has it read.
+fn scan(number: usize, page: &PdfPage, reader: &mut Reader) -> Result<Page, Error> {
+    let (width, height) = page.render_dimensions();
+    let finest = MAX_PIXELS / width.max(height).max(1.0);
+    let scale = (DOTS_PER_INCH / 72.0).min(finest);
+    let settings = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
+    let pixels = hayro::render(
+        page,
+        &RenderCache::new(),
+        &InterpreterSettings::default(),
+        &RenderSettings::default(),
+        &settings,
+    );
+    let grey = |pixel: &[u8; 4]| {
+        let [red, green, blue, _] = pixel.map(u16::from);
+        u8::try_from((red * 77 + green * 151 + blue * 28) >> 8).unwrap_or(255)
+    };
+    let (four, _) = pixels.data_as_u8_slice().as_chunks::<4>();
+    let picture = Picture {
+        width: pixels.width().into(),
+        height: pixels.height().into(),
+        dots_per_inch: scale * 72.0,
+        is_one_block: false,
+        grey: four.iter().map(grey).collect(),
+    };
+    drop(pixels);
+    let words = reader.eyes.read(&picture)?;
+    Ok(page_from_scan(number, &words, &picture, reader.reading.layout))
 }
 
 fn unreadable(error: LoadPdfError) -> Error {
@@ -53,27 +110,53 @@ fn unreadable(error: LoadPdfError) -> Error {
     }
 }
 
-fn read_page<'a>(
-    number: usize,
-    page: &PdfPage<'a>,
-    pdf: &'a Pdf,
-    cache: &'a InterpreterCache<'a>,
-    keep_layout: bool,
-) -> Page {
-    let (width, height) = page.render_dimensions();
-    let bounds = Rect::new(0.0, 0.0, width.into(), height.into());
-    let transform = Affine::new(page.initial_transform(true).as_coeffs());
-    let settings = InterpreterSettings::default();
-    let mut context = Context::new(transform, bounds, cache, pdf.xref(), settings);
-    let mut collector = Collector { pieces: Vec::new(), bounds };
-    interpret_page(page, &mut context, &mut collector);
-    page_from_pieces(number, (width, height), collector.pieces, keep_layout)
+/// What a page draws.
+struct Drawn {
+    size: (f32, f32),
+    pieces: Vec<Piece>,
+    /// Characters whose meaning only the font knows.
+    unknown: usize,
+    /// How much of the page pictures cover, from 0 to 1.
+    pictured: f64,
+}
+
+/// Pictures that cover so much of a page are the page.
+const WHOLE_PAGE: f64 = 0.5;
+/// What a scanner or a fax machine writes on a scan itself.
+const MARGINALIA: usize = 60;
+
+impl Drawn {
+    fn of<'a>(page: &PdfPage<'a>, pdf: &'a Pdf, cache: &'a InterpreterCache<'a>) -> Self {
+        let size = page.render_dimensions();
+        let bounds = Rect::new(0.0, 0.0, size.0.into(), size.1.into());
+        let transform = Affine::new(page.initial_transform(true).as_coeffs());
+        let settings = InterpreterSettings::default();
+        let mut context = Context::new(transform, bounds, cache, pdf.xref(), settings);
+        let mut collector = Collector { pieces: Vec::new(), bounds, unknown: 0, pictured: 0.0 };
+        interpret_page(page, &mut context, &mut collector);
+        let Collector { pieces, unknown, pictured, .. } = collector;
+        Self { size, pieces, unknown, pictured }
+    }
+
+    fn need(&self, mode: OcrMode) -> Need {
+        let letters: usize = self.pieces.iter().map(|piece| piece.text.trim().len()).sum();
+        let is_scan = self.pictured >= WHOLE_PAGE && letters < MARGINALIA;
+        let is_riddle = self.unknown > 20 && self.unknown > letters;
+        match mode {
+            OcrMode::Always => Need::Pictures,
+            OcrMode::Auto if is_scan || is_riddle => Need::Pictures,
+            OcrMode::Auto if letters == 0 && self.pictured > 0.01 => Need::PicturesPerhaps,
+            OcrMode::Never | OcrMode::Auto => Need::Nothing,
+        }
+    }
 }
 
 /// A device that draws nothing and remembers what text was drawn where.
 struct Collector {
     pieces: Vec<Piece>,
     bounds: Rect,
+    unknown: usize,
+    pictured: f64,
 }
 
 impl Device<'_> for Collector {
@@ -87,6 +170,7 @@ impl Device<'_> for Collector {
             if self.pieces.len() >= MAX_PIECES {
                 return;
             }
+            self.unknown += usize::from(glyph.as_unicode().is_none());
             let next = glyphs.get(index + 1);
             self.pieces.extend(self.piece(glyph, next, props.transform));
         }
@@ -95,7 +179,12 @@ impl Device<'_> for Collector {
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {}
     fn push_clip_path(&mut self, _: &ClipPath) {}
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'_>>, _: BlendMode) {}
-    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {}
+    fn draw_image(&mut self, image: Image<'_, '_>, props: ImageDrawProps<'_>) {
+        let size = Rect::new(0.0, 0.0, image.width().into(), image.height().into());
+        let seen = props.transform.transform_rect_bbox(size).intersect(self.bounds);
+        // Scans may come in strips.
+        self.pictured = (self.pictured + seen.area() / self.bounds.area().max(1.0)).min(1.0);
+    }
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
 }

@@ -182,7 +182,10 @@ fn words(mut line: Vec<Chunk>) -> Vec<Word> {
             _ => words.push(chunk),
         }
     }
-    words.into_iter().map(|word| Word { area: word.area(), text: word.text, offset: 0 }).collect()
+    words
+        .into_iter()
+        .map(|word| Word { area: word.area(), text: word.text, offset: 0, confidence: 1.0 })
+        .collect()
 }
 
 fn belongs_to(chunk: &Chunk, word: &Chunk) -> bool {
@@ -213,7 +216,7 @@ fn aside(pieces: &[Piece], lines: &[Vec<Word>]) -> Vec<Vec<Word>> {
                 let width = 6.0 * word.chars().count() as f32;
                 let area = Area { left: *left, top, right: *left + width, bottom: top + 10.0 };
                 *left += width + 6.0;
-                Some(Word { text: word.to_owned(), area, offset: 0 })
+                Some(Word { text: word.to_owned(), area, offset: 0, confidence: 1.0 })
             })
             .collect()
     };

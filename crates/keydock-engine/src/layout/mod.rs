@@ -10,10 +10,12 @@ use crate::evidence::{Area, Span};
 mod assemble;
 mod grid;
 mod plain;
+mod scan;
 
 pub(crate) use self::{
     assemble::{Direction, Piece, page_from_pieces},
     plain::{page_from_text, tabulate},
+    scan::page_from_scan,
 };
 
 /// A document that was read.
@@ -51,6 +53,9 @@ pub(crate) struct Word {
     pub(crate) area: Area,
     /// Where it begins in the text of the page, in bytes.
     pub(crate) offset: usize,
+    /// How sure it is that this is what is written, from 0 to 1; 1 unless it was read in a
+    /// picture.
+    pub(crate) confidence: f32,
 }
 
 /// Words of a line with only a space between them.
@@ -103,6 +108,16 @@ impl Page {
         let first = self.words.partition_point(|word| word.end() <= bytes.start);
         let last = self.words.partition_point(|word| word.offset < bytes.end);
         first..last.max(first)
+    }
+
+    /// How sure the words in an area are, from 0 to 1: as sure as the least of them.
+    pub(crate) fn confidence_in(&self, area: &Area) -> f32 {
+        let is_inside = |word: &&Word| {
+            let (across, down) =
+                (word.area.center(), f32::midpoint(word.area.top, word.area.bottom));
+            (area.left..=area.right).contains(&across) && (area.top..=area.bottom).contains(&down)
+        };
+        self.words.iter().filter(is_inside).map(|word| word.confidence).fold(1.0, f32::min)
     }
 
     /// The characters of the text that a range of bytes covers.

@@ -43,6 +43,7 @@ fn words(line: &str, row: usize, text: &mut String) -> Vec<Word> {
                     text: character.to_string(),
                     area: area(row, column),
                     offset: text.len(),
+                    confidence: 1.0,
                 }),
             }
             text.push(character);
@@ -67,31 +68,41 @@ const GUTTER: usize = 3;
 /// A cell that is longer does not widen its column.
 const MAX_COLUMN: usize = 60;
 
-/// Lays rows out in columns: numbers to the right, text to the left.
+/// Lays rows out in columns: numbers to the right, text to the left. A cell of several lines makes
+/// its row several lines high.
 pub(crate) fn tabulate(rows: &[Vec<String>]) -> String {
     let widths = widths(rows);
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (index, cell) in row.iter().enumerate() {
-            let width = widths.get(index).copied().unwrap_or_default();
-            let missing = width.saturating_sub(cell.chars().count());
-            let is_number = cell.ends_with(|c: char| c.is_ascii_digit())
-                && cell.starts_with(|c: char| c.is_ascii_digit() || "-+(€$£".contains(c));
-            let pad = std::iter::repeat_n(' ', missing);
-            if is_number {
-                line.extend(pad);
-                line.push_str(cell);
-            } else {
-                line.push_str(cell);
-                line.extend(pad);
-            }
-            line.extend(std::iter::repeat_n(' ', GUTTER));
+        let height = row.iter().map(|cell| cell.lines().count()).max().unwrap_or_default().max(1);
+        for index in 0..height {
+            let cells = row.iter().map(|cell| cell.lines().nth(index).unwrap_or_default());
+            text.push_str(&line(cells, &widths));
+            text.push('\n');
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text
+}
+
+fn line<'c>(cells: impl Iterator<Item = &'c str>, widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (index, cell) in cells.enumerate() {
+        let width = widths.get(index).copied().unwrap_or_default();
+        let missing = width.saturating_sub(cell.chars().count());
+        let is_number = cell.ends_with(|c: char| c.is_ascii_digit())
+            && cell.starts_with(|c: char| c.is_ascii_digit() || "-+(€$£".contains(c));
+        let pad = std::iter::repeat_n(' ', missing);
+        if is_number {
+            line.extend(pad);
+            line.push_str(cell);
+        } else {
+            line.push_str(cell);
+            line.extend(pad);
+        }
+        line.extend(std::iter::repeat_n(' ', GUTTER));
+    }
+    line.truncate(line.trim_end().len());
+    line
 }
 
 fn widths(rows: &[Vec<String>]) -> Vec<usize> {
@@ -99,7 +110,8 @@ fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count().min(MAX_COLUMN));
+            let length = cell.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+            *width = (*width).max(length.min(MAX_COLUMN));
         }
     }
     widths

@@ -9,10 +9,10 @@ use std::{
 use keydock_core::workflows::Definition;
 
 use super::{
-    confine,
-    protocol::{Answer, Header},
+    confine, pictures,
+    protocol::{self, Answer, Header},
 };
-use crate::{Extraction, error::Error};
+use crate::{Extraction, error::Error, eyes::PictureRequest};
 
 /// One document and what is wanted from it, inside of the child.
 #[derive(Debug)]
@@ -32,13 +32,23 @@ impl Job {
         let definition = Definition::parse(&self.definition).map_err(|errors| {
             Error::Unavailable { reason: format!("the definition cannot be read again: {errors}") }
         })?;
-        crate::extract(&self.document, &self.name, self.declared_type.as_deref(), &definition)
+        let declared_type = self.declared_type.as_deref();
+        crate::extract_with(&self.document, &self.name, declared_type, &definition, &mut ask_parent)
     }
+}
+
+/// Has a picture read by the parent, who may start programs.
+fn ask_parent(request: &PictureRequest, pixels: &[u8]) -> Result<String, Error> {
+    let (mut stdout, mut stdin) = (io::stdout().lock(), io::stdin().lock());
+    protocol::ask(&mut stdout, &mut stdin, request, pixels)
+        .unwrap_or_else(|error| Err(Error::Unavailable { reason: error.to_string() }))
 }
 
 /// Whether this process was started by a [`Sandbox`](super::Sandbox) to read a document.
 pub fn is_child() -> bool {
-    std::env::args_os().nth(1).is_some_and(|argument| argument == super::CHILD_ARG)
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == super::CHILD_ARG || argument == super::PICTURE_ARG)
 }
 
 /// The whole life of the child. A program calls this first thing in `main` when it
@@ -49,6 +59,9 @@ pub fn child_main() -> ExitCode {
 
 /// [`child_main`] with other work in the same confinement, so that a test can try the walls.
 pub fn child_main_with(work: impl FnOnce(&Job) -> Answer) -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == super::PICTURE_ARG) {
+        return pictures::child_main();
+    }
     let answer = receive().and_then(|job| {
         std::panic::catch_unwind(AssertUnwindSafe(|| work(&job)))
             .unwrap_or_else(|_| Err(Error::damaged("the reader gave up on it")))

@@ -13,6 +13,10 @@
 //! | answer without end | the parent stops listening | [`Error::OutputTooLarge`] |
 //! | break the parser | the child dies alone | [`Error::Crashed`] |
 //!
+//! Pictures of text are read by the program Tesseract, in a second child that the parent starts
+//! when the first one asks: it gets nothing but pixels, may read nothing but programs, libraries
+//! and what they know of languages, and may write nothing but its answer.
+//!
 //! Confinement needs Linux. On other systems the child refuses to read anything and says so.
 //!
 //! [`Error::Forbidden`]: crate::Error::Forbidden
@@ -33,11 +37,15 @@ mod child;
 #[cfg_attr(not(target_os = "linux"), path = "confine_other.rs")]
 mod confine;
 mod parent;
+mod pictures;
 mod protocol;
 mod spawner;
 
 /// The hidden first argument that makes a program the child.
 pub const CHILD_ARG: &str = "__keydock-read-document";
+
+/// The hidden first argument that makes a program the child that reads a picture.
+const PICTURE_ARG: &str = "__keydock-read-picture";
 
 /// What reading one document may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +62,10 @@ pub struct Limits {
     pub output_bytes: u64,
     /// How many documents are read at once; others wait.
     pub parallel: usize,
+    /// How many pictures of one document are read.
+    pub pictures: usize,
+    /// Processor time for reading one picture, in seconds.
+    pub picture_seconds: u64,
 }
 
 impl Default for Limits {
@@ -65,6 +77,8 @@ impl Default for Limits {
             document_bytes: 100 << 20,
             output_bytes: 16 << 20,
             parallel: std::thread::available_parallelism().map_or(2, usize::from),
+            pictures: 200,
+            picture_seconds: 60,
         }
     }
 }

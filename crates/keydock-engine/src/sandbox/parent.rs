@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use keydock_core::workflows::Definition;
@@ -18,10 +18,10 @@ use tokio::{
 
 use super::{
     CHILD_ARG, Limits,
-    protocol::{Answer, Header},
+    protocol::{Answer, Header, MAX_PIXELS, MAX_REQUEST, PICTURE, framed},
     spawner::Spawner,
 };
-use crate::{Extraction, error::Error};
+use crate::{Extraction, error::Error, eyes::PictureRequest};
 
 /// What a child may write to its standard error before nobody listens.
 const MAX_STDERR: u64 = 4096;
@@ -30,9 +30,11 @@ const MAX_STDERR: u64 = 4096;
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     program: Arc<Path>,
-    limits: Limits,
+    pub(super) limits: Limits,
     places: Arc<Semaphore>,
-    spawner: Arc<Spawner>,
+    pub(super) spawner: Arc<Spawner>,
+    /// The program that reads pictures, if it is not the one on the search path.
+    pub(super) reader_of_pictures: Option<Arc<Path>>,
 }
 
 impl Sandbox {
@@ -48,7 +50,15 @@ impl Sandbox {
             limits,
             places: Arc::new(Semaphore::new(limits.parallel.max(1))),
             spawner: Arc::new(Spawner::start()?),
+            reader_of_pictures: None,
         })
+    }
+
+    /// The same sandbox with another program that reads pictures, called as Tesseract is.
+    #[must_use]
+    pub fn with_reader_of_pictures(mut self, program: PathBuf) -> Self {
+        self.reader_of_pictures = Some(program.into());
+        self
     }
 
     /// What reading one document may take.
@@ -78,14 +88,11 @@ impl Sandbox {
         };
         let header = header.to_bytes().map_err(|error| unavailable(&error))?;
         let _place = self.places.acquire().await.map_err(|error| unavailable(&error))?;
-        let deadline = Duration::from_secs(self.limits.wall_seconds);
-        // Cut off, the future is dropped, and the child killed with it.
-        timeout(deadline, self.run(&header, document, len))
-            .await
-            .unwrap_or(Err(Error::TimedOut { seconds: self.limits.wall_seconds }))
+        self.run(&header, document, len).await
     }
 
-    /// One child, from its start to its end.
+    /// One child, from its start to its end. Cut off, the future is dropped, and the child killed
+    /// with it.
     async fn run(
         &self,
         header: &[u8],
@@ -99,19 +106,65 @@ impl Sandbox {
         else {
             return Err(unavailable(&"a pipe is missing"));
         };
-        let ((), output, complaint) = tokio::try_join!(
-            feed(stdin, header, document, len),
-            listen(stdout, self.limits.output_bytes),
+        let (output, complaint) = tokio::try_join!(
+            self.converse(stdin, stdout, header, document, len),
             overhear(stderr),
         )?;
         let status = child.wait().await.map_err(|error| unavailable(&error))?;
         self.judge(status, &output, &complaint)
     }
 
-    fn command(&self) -> Command {
+    /// Hands the document over and listens: to questions about pictures, and to the answer. The
+    /// clock of the child stands still while a picture is read for it.
+    async fn converse(
+        &self,
+        mut stdin: ChildStdin,
+        mut stdout: ChildStdout,
+        header: &[u8],
+        document: impl AsyncRead + Unpin,
+        len: u64,
+    ) -> Result<Vec<u8>, Error> {
+        let mut left = Duration::from_secs(self.limits.wall_seconds);
+        let late = || Error::TimedOut { seconds: self.limits.wall_seconds };
+        let mut began = Instant::now();
+        let fed = timeout(left, feed(&mut stdin, header, document, len)).await;
+        fed.map_err(|_| late())??;
+        let mut pictures = 0;
+        loop {
+            left = left.saturating_sub(began.elapsed());
+            began = Instant::now();
+            let said = timeout(left, listen(&mut stdout, self.limits.output_bytes)).await;
+            let request = match said.map_err(|_| late())?? {
+                Said::Answer(answer) => return Ok(answer),
+                Said::Picture(request) => request,
+            };
+            left = left.saturating_sub(began.elapsed());
+            pictures += 1;
+            let words = if pictures > self.limits.pictures {
+                skip(&mut stdout, &request).await?;
+                let max = self.limits.pictures;
+                Err(Error::PictureUnread { reason: format!("it has more than {max} of them") })
+            } else {
+                self.read_picture(&mut stdout, &request).await
+            };
+            let reply = framed(&words).map_err(|error| unavailable(&error))?;
+            // That the child is gone is told by its end.
+            let _ = stdin.write_all(&reply).await;
+            began = Instant::now();
+        }
+    }
+
+    /// This program as a child.
+    pub(super) fn command(&self) -> Command {
+        let mut command = self.bare_command();
+        command.arg(CHILD_ARG);
+        command
+    }
+
+    /// This program with nothing that it could inherit.
+    pub(super) fn bare_command(&self) -> Command {
         let mut command = Command::new(&*self.program);
         command
-            .arg(CHILD_ARG)
             .env_clear()
             // Memory that an allocator takes ahead of need would count against the limit.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
@@ -147,26 +200,26 @@ impl Sandbox {
 }
 
 const KILLED: i32 = 9;
-const CPU_LIMIT: i32 = 24;
+pub(super) const CPU_LIMIT: i32 = 24;
 const BAD_SYSTEM_CALL: i32 = 31;
 
 #[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
+pub(super) fn signal(status: ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(&status)
 }
 
 #[cfg(not(unix))]
-fn signal(_: ExitStatus) -> Option<i32> {
+pub(super) fn signal(_: ExitStatus) -> Option<i32> {
     None
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> Error {
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Error {
     Error::Unavailable { reason: error.to_string() }
 }
 
 /// Writes the request. That the child stops listening is no error here: its end tells more.
 async fn feed(
-    mut stdin: ChildStdin,
+    stdin: &mut ChildStdin,
     header: &[u8],
     document: impl AsyncRead + Unpin,
     len: u64,
@@ -193,18 +246,67 @@ async fn feed(
     Ok(())
 }
 
-async fn listen(stdout: ChildStdout, max: u64) -> Result<Vec<u8>, Error> {
+/// What the child said.
+enum Said {
+    /// All of its answer.
+    Answer(Vec<u8>),
+    /// That pixels follow, which are to be read.
+    Picture(PictureRequest),
+}
+
+async fn listen(stdout: &mut ChildStdout, max: u64) -> Result<Said, Error> {
     let mut output = Vec::new();
-    let read = stdout.take(max + 1).read_to_end(&mut output).await;
+    let first = stdout.take(1).read_to_end(&mut output).await;
+    first.map_err(|error| unavailable(&error))?;
+    if output.first() == Some(&PICTURE) {
+        return request(stdout).await.map(Said::Picture);
+    }
+    let read = stdout.take(max).read_to_end(&mut output).await;
     read.map_err(|error| unavailable(&error))?;
     if output.len() as u64 > max {
         return Err(Error::OutputTooLarge { bytes: max });
     }
-    Ok(output)
+    Ok(Said::Answer(output))
+}
+
+/// A request for a picture, which may be nonsense like all that a child says.
+async fn request(stdout: &mut ChildStdout) -> Result<PictureRequest, Error> {
+    let nonsense = || Error::Crashed { signal: None };
+    let length = stdout.read_u32_le().await.map_err(|_| nonsense())?;
+    if length > MAX_REQUEST {
+        return Err(nonsense());
+    }
+    let mut json = Vec::new();
+    let read = stdout.take(length.into()).read_to_end(&mut json).await;
+    read.map_err(|error| unavailable(&error))?;
+    let request: PictureRequest = serde_json::from_slice(&json).map_err(|_| nonsense())?;
+    let is_possible = request.width > 0
+        && request.height > 0
+        && pixels(&request) <= MAX_PIXELS
+        && request.languages.len() <= 16
+        && request.languages.iter().all(|name| is_language(name));
+    if is_possible { Ok(request) } else { Err(nonsense()) }
+}
+
+/// What becomes part of a command line.
+fn is_language(name: &str) -> bool {
+    name.len() <= 20 && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
+/// How many bytes follow a request.
+pub(super) fn pixels(request: &PictureRequest) -> u64 {
+    u64::from(request.width) * u64::from(request.height)
+}
+
+/// Lets the pixels of a picture go by.
+pub(super) async fn skip(stdout: &mut ChildStdout, request: &PictureRequest) -> Result<(), Error> {
+    let mut pixels = stdout.take(pixels(request));
+    let read = tokio::io::copy(&mut pixels, &mut tokio::io::sink()).await;
+    read.map(drop).map_err(|error| unavailable(&error))
 }
 
 /// The beginning of what the child says on its standard error; the rest is let go by.
-async fn overhear(mut stderr: ChildStderr) -> Result<String, Error> {
+pub(super) async fn overhear(mut stderr: ChildStderr) -> Result<String, Error> {
     let mut complaint = Vec::new();
     let first = (&mut stderr).take(MAX_STDERR).read_to_end(&mut complaint).await;
     let rest = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;

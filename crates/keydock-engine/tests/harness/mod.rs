@@ -21,6 +21,8 @@ pub(crate) const LIMITS: Limits = Limits {
     document_bytes: 32 << 20,
     output_bytes: 8 << 20,
     parallel: 2,
+    pictures: 20,
+    picture_seconds: 60,
 };
 
 /// The main function of a test program that is also the child.

@@ -2,6 +2,7 @@
 //! error, within its limits, and the reader of the next one is none the worse for it.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::format_push_string, reason = "small documents")]
 
 use std::{
     process::ExitCode,
@@ -18,6 +19,7 @@ use self::harness::{LIMITS, read, trial};
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod offices;
 mod pdfs;
 mod random;
 mod texts;
@@ -27,7 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    vec![trial("hostile_documents_end_well", hostile_documents_end_well)]
+    vec![
+        trial("hostile_documents_end_well", hostile_documents_end_well),
+        trial("hostile_offices_and_pictures_end_well", hostile_offices_end_well),
+    ]
 }
 
 /// A document made to do harm.
@@ -57,6 +62,32 @@ async fn hostile_documents_end_well() {
     assert_eq!(good.output["total"]["amount"], "1845.60", "the sandbox is as good as new");
 }
 
+/// Proves UPL-01 and UPL-02 for office documents, e-mails and pictures.
+async fn hostile_offices_end_well() {
+    let limits = Limits { cpu_seconds: 1, wall_seconds: 5, ..LIMITS };
+    // What is shown to the reader of pictures is tried elsewhere.
+    let sandbox = Sandbox::new(limits).unwrap().with_reader_of_pictures("/nowhere".into());
+    let all = offices::all();
+    assert!(all.len() >= 180, "only {} documents", all.len());
+    let (first, second) = all.split_at(all.len() / 2);
+    tokio::join!(read_all(&sandbox, first), read_all(&sandbox, second));
+    for name in [
+        "bomb.docx",
+        "bomb that lies about its size.docx",
+        "ten thousand files.docx",
+        "overlapping files.docx",
+        "two archives.docx",
+        "large.png",
+        "wide.png",
+    ] {
+        let bomb = all.iter().find(|it| it.name == name).unwrap();
+        let refused = read(&sandbox, &bomb.bytes, name).await;
+        assert!(matches!(refused, Err(Error::Damaged { .. })), "{name}: {refused:?}");
+    }
+    let good = read(&sandbox, INVOICE, "invoice.pdf").await.unwrap();
+    assert_eq!(good.output["total"]["amount"], "1845.60", "the sandbox is as good as new");
+}
+
 /// Reads documents one after the other, and checks how each ends.
 async fn read_all(sandbox: &Sandbox, documents: &[Hostile]) {
     for document in documents {
@@ -81,6 +112,7 @@ fn is_clear(error: &Error) -> bool {
             | Error::Damaged { .. }
             | Error::TooManyPages { .. }
             | Error::NoText
+            | Error::PictureUnread { .. }
             | Error::TimedOut { .. }
             | Error::OutOfMemory { .. }
             | Error::OutputTooLarge { .. }

@@ -2,11 +2,12 @@
 
 use std::{net::IpAddr, time::Instant};
 
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use keydock_core::{
     organizations::OrgName,
     role::Tier,
     secret::{KeyDigest, PepperId, SecretKey},
+    time::Timestamp,
 };
 
 use super::{
@@ -16,10 +17,12 @@ use super::{
 };
 use crate::{
     App, Error, Result,
-    web::{Head, client_address},
+    canaries::Sighting,
+    forward_auth,
+    web::{Head, client_address, user_agent},
 };
 
-const ORGANIZATION: &str = "x-organization-id";
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-organization-id");
 
 /// What the `Authorization` header holds.
 #[derive(Debug)]
@@ -95,12 +98,13 @@ impl App {
     ) -> Result<Option<T>> {
         let ip = client_address(head, self.config());
         let at = self.db().clock().now();
-        let agent = head.headers.get(header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let agent = user_agent(head.headers);
         let deployment = called_deployment(head.uri.path());
         let (instant, is_again) = (head.arrived_at(), head.is_again());
         let used = Use { at, instant, ip, agent, deployment, is_again };
-        match self.verify(token, &used, |seen| then(seen, ip)) {
+        let verified = self.verify(token, &used, |seen| then(seen, ip));
+        let hide = |refusal| self.hide_canary(refusal, at, Some(ip), || sighting(head, ip));
+        match verified.map_err(hide) {
             Ok(made) => Ok(made),
             Err(refusal @ (Refusal::UnknownKey | Refusal::MalformedKey)) => Err(self
                 .guesses()
@@ -164,18 +168,59 @@ impl App {
     }
 
     /// What is true of a token that somebody asks about. This is neither a use nor a guess.
-    pub(crate) fn inspect_token(&self, token: &str) -> Result<Inspected, Refusal> {
-        let at = self.db().clock().now();
+    pub(crate) fn inspect_token(
+        &self,
+        token: &str,
+        ip: Option<IpAddr>,
+        sighting: impl FnOnce() -> Sighting,
+    ) -> Result<Inspected, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        self.inspect(&secret, ip, sighting)
+    }
+
+    fn inspect(
+        &self,
+        secret: &SecretKey,
+        ip: Option<IpAddr>,
+        sighting: impl FnOnce() -> Sighting,
+    ) -> Result<Inspected, Refusal> {
+        let at = self.db().clock().now();
         let pepper = self.pepper();
-        let digest = pepper.digest(&secret);
+        let digest = pepper.digest(secret);
         let inspect = |digest: &KeyDigest| self.keyring().inspect(digest, at, Instant::now());
-        match inspect(&digest) {
+        let inspected = match inspect(&digest) {
             Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
-                self.find_elsewhere(&secret, (&digest, pepper.id()), inspect)
+                self.find_elsewhere(secret, (&digest, pepper.id()), inspect)?
             }
-            inspected => inspected,
+            inspected => inspected?,
+        };
+        let guard = inspected.verified.guard.as_ref();
+        if guard.is_some_and(|guard| guard.controls().is_canary) {
+            let refusal = Refusal::Canary(inspected.verified.genuine());
+            return Err(self.hide_canary(refusal, at, ip, sighting));
         }
+        Ok(inspected)
+    }
+
+    /// Whether this is the secret of a key, as far as whoever sends it may know.
+    pub(super) fn is_key(&self, secret: &SecretKey, head: Head<'_>) -> bool {
+        let ip = client_address(head, self.config());
+        self.knows(secret)
+            && self.inspect(secret, Some(ip), || sighting(head, ip)).err()
+                != Some(Refusal::UnknownKey)
+    }
+
+    /// Notes that a canary was presented, and says what is said of a key that does not exist.
+    fn hide_canary(
+        &self,
+        refusal: Refusal,
+        at: Timestamp,
+        ip: Option<IpAddr>,
+        sighting: impl FnOnce() -> Sighting,
+    ) -> Refusal {
+        let Refusal::Canary(key) = refusal else { return refusal };
+        self.canaries().note(&key, at, ip, sighting);
+        Refusal::UnknownKey
     }
 
     /// The forms of a token that may be stored.
@@ -183,6 +228,13 @@ impl App {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
         Ok(self.peppers().digests(&secret))
     }
+}
+
+/// What there is to say about a request that presents a key.
+fn sighting(head: Head<'_>, ip: IpAddr) -> Sighting {
+    // A gateway asks about something else.
+    let path = forward_auth::api::asked_for(head).unwrap_or_else(|| head.uri.path());
+    Sighting::new(head.request_id(), Some(ip), user_agent(head.headers), path)
 }
 
 /// The name of the deployment that a path calls, if it could be one.
@@ -242,7 +294,7 @@ pub(crate) fn tier_for(method: &str) -> Tier {
 
 /// Refuses a key in the query of the URL, where proxies and logs would keep it (VER-04).
 pub(crate) fn refuse_key_in_url(uri: &Uri) -> Result<(), Refusal> {
-    refuse_key_in_query(uri.query().unwrap_or_default(), |_, _| true)
+    uri.query().map_or(Ok(()), |query| refuse_key_in_query(query, |_, _| true))
 }
 
 /// The same for the query of any address. `is_meant` has the last word about what has the name and

@@ -75,6 +75,9 @@ impl Guard {
         used: &Use<'_>,
         genuine: impl FnOnce() -> Genuine,
     ) -> Result<(), Refusal> {
+        if self.controls.is_canary {
+            return Err(Refusal::Canary(genuine()));
+        }
         if self.controls.expires_at.is_some_and(|end| used.at >= end) {
             return Err(Refusal::Expired(genuine()));
         }
@@ -82,6 +85,14 @@ impl Guard {
             return Err(Refusal::Address { key: genuine(), ip: used.ip });
         }
         Ok(())
+    }
+
+    /// Why a key that is switched off does not work: `guard` may know more than that it is.
+    pub(super) fn inactive(guard: Option<&Self>, key: Genuine) -> Refusal {
+        match guard {
+            Some(guard) if guard.controls.is_dormant => Refusal::Dormant(key),
+            _ => Refusal::Inactive(key),
+        }
     }
 
     /// Counts a request against the rate limit, if there is one. `since` is the time by a clock that

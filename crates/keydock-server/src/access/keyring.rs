@@ -187,6 +187,7 @@ struct Held {
     mark: Mark,
 }
 
+const _: () = assert!(size_of::<OrgFacts>() <= 64, "an organization no longer fits into one line");
 const _: () = assert!(size_of::<(Tag, Held)>() <= 64, "a secret no longer fits into one line");
 
 /// What is the same for many keys, and held once for them.
@@ -345,6 +346,9 @@ impl Keyring {
         self.held.pin().clear();
         let mut shared = Shared::default();
         db.read(async |tx| {
+            // Growing step by step would take twice the memory for a while.
+            let count = keys::count_all(tx).await?;
+            self.held.pin().reserve(count);
             let mut after = String::new();
             loop {
                 let page = keys::entries(tx, &mut shared, &after, PAGE).await?;
@@ -542,7 +546,11 @@ impl Held {
             }
             Standing::Replaced { active, .. } => active,
         };
-        if active { Ok(()) } else { Err(Refusal::Inactive(self.genuine())) }
+        if active {
+            Ok(())
+        } else {
+            Err(Guard::inactive(self.nature.guard.as_deref(), self.genuine()))
+        }
     }
 }
 

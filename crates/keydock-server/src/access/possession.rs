@@ -10,7 +10,7 @@ use super::{
     keyring::{Opens, Verified},
     throttle::network,
 };
-use crate::{App, Result};
+use crate::{App, Result, canaries::Sighting};
 
 /// Proof that somebody presented the secret of a key that works. It permits to switch off that key and
 /// nothing else.
@@ -57,8 +57,13 @@ impl Possession {
 impl App {
     /// The key that a visitor presents to give it up. None if it does not work anyway. One that is
     /// unknown counts against the address, as it does everywhere.
-    pub(crate) fn possession(&self, token: &str, visitor: &Visitor) -> Result<Option<Possession>> {
-        let inspected = match self.inspect_token(token) {
+    pub(crate) fn possession(
+        &self,
+        token: &str,
+        visitor: &Visitor,
+        sighting: impl FnOnce() -> Sighting,
+    ) -> Result<Option<Possession>> {
+        let inspected = match self.inspect_token(token, Some(visitor.ip), sighting) {
             Ok(inspected) => inspected,
             Err(Refusal::UnknownKey | Refusal::MalformedKey) => {
                 return match self.guesses().count(&network(visitor.ip)) {
@@ -66,9 +71,12 @@ impl App {
                     None => Ok(None),
                 };
             }
-            Err(Refusal::Inactive(_) | Refusal::RotatedOut(_) | Refusal::Expired(_)) => {
-                return Ok(None);
-            }
+            Err(
+                Refusal::Inactive(_)
+                | Refusal::Dormant(_)
+                | Refusal::RotatedOut(_)
+                | Refusal::Expired(_),
+            ) => return Ok(None),
             Err(refusal) => return Err(refusal.into()),
         };
         let Verified { key, org, opens, .. } = inspected.verified;

@@ -61,9 +61,10 @@ impl FromRequestParts<App> for Tool {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let is_cache = parts.uri.path() == "/cache";
+        let head = Head::of(parts);
         // What names a value there may look like a key; it must not be one.
         refuse_key_in_query(parts.uri.query().unwrap_or_default(), |name, secret| {
-            !(is_cache && name == "key") || app.knows(secret)
+            !(is_cache && name == "key") || app.is_key(secret, head)
         })?;
         Again::note::<Self>(parts);
         let presented = {

@@ -40,6 +40,11 @@ pub enum Refusal {
     },
     /// A genuine key that is switched off.
     Inactive(Genuine),
+    /// A genuine key that the server switched off because nobody used it.
+    Dormant(Genuine),
+    /// A key that opens nothing and raises an alarm. Whoever presents it is told what they are told of a
+    /// key that does not exist.
+    Canary(Genuine),
     /// A genuine key whose secret was replaced, and the overlap is over.
     RotatedOut(Genuine),
     /// A genuine key whose time is over.
@@ -123,6 +128,14 @@ impl Genuine {
             None => kind.to_owned(),
         }
     }
+
+    /// Who can switch it on.
+    fn keeper(&self) -> &'static str {
+        match self.kind {
+            KeyKind::Deployment => "An owner of the deployment",
+            _ => "An administrator of the organization",
+        }
+    }
 }
 
 impl Refusal {
@@ -130,6 +143,7 @@ impl Refusal {
     pub fn genuine(&self) -> Option<&Genuine> {
         match self {
             Self::Inactive(key)
+            | Self::Dormant(key)
             | Self::RotatedOut(key)
             | Self::Expired(key)
             | Self::Address { key, .. }
@@ -149,9 +163,9 @@ impl Refusal {
             Self::MalformedOrganization => "organization_header_malformed",
             Self::KeyInUrl => "key_in_url",
             Self::MalformedKey => "key_malformed",
-            Self::UnknownKey => "key_unknown",
+            Self::UnknownKey | Self::Canary(_) => "key_unknown",
             Self::Guessing { .. } => "too_many_unknown_keys",
-            Self::Inactive(_) => "key_inactive",
+            Self::Inactive(_) | Self::Dormant(_) => "key_inactive",
             Self::RotatedOut(_) => "key_rotated_out",
             Self::Expired(_) => "key_expired",
             Self::Address { .. } => "key_address",
@@ -177,7 +191,9 @@ impl Refusal {
             Self::KeyInUrl => "A key must not be sent in the URL".to_owned(),
             Self::MalformedKey => "Invalid API key format".to_owned(),
             Self::UnknownKey
+            | Self::Canary(_)
             | Self::Inactive(_)
+            | Self::Dormant(_)
             | Self::RotatedOut(_)
             | Self::Expired(_)
             | Self::WrongKind { .. } => "Invalid or inactive API key".to_owned(),
@@ -223,7 +239,7 @@ impl Refusal {
                 "A key is a UUID, or begins with kdp_, kda_, kdd_, kdo_ or kdt_. Copy it again, whole."
                     .to_owned()
             }
-            Self::UnknownKey => "No key like this works here. It may have been replaced or \
+            Self::UnknownKey | Self::Canary(_) => "No key like this works here. It may have been replaced or \
                                  deleted; ask an administrator for a new one."
                 .to_owned(),
             Self::Guessing { .. } => "Wait, then try again with a key that works.".to_owned(),
@@ -234,12 +250,13 @@ impl Refusal {
                 format!("This {} has expired. Exchange another one.", key.describe())
             }
             Self::Inactive(key) => {
-                let who = match key.kind {
-                    KeyKind::Deployment => "An owner of the deployment",
-                    _ => "An administrator of the organization",
-                };
-                format!("This {} is not active. {who} can activate it.", key.describe())
+                format!("This {} is not active. {} can activate it.", key.describe(), key.keeper())
             }
+            Self::Dormant(key) => format!(
+                "This {} was switched off because nobody had used it for long. {} can activate it.",
+                key.describe(),
+                key.keeper()
+            ),
             Self::RotatedOut(key) => {
                 format!("The secret of this {} was replaced. Use the new one.", key.describe())
             }

@@ -151,10 +151,14 @@ impl Secrets {
         let (key, active) = (self.id, self.is_active);
         let org = shared.org(self.org);
         let controls = (self.controls != Controls::default()).then(|| Arc::new(self.controls));
-        let current = if active { Standing::Active } else { Standing::Inactive };
+        // Whatever became of a canary, its guard answers for it, as it does for no key at all.
+        let is_canary = controls.as_ref().is_some_and(|controls| controls.is_canary);
+        let current = if active || is_canary { Standing::Active } else { Standing::Inactive };
         let current = (self.digest, current, self.version, self.ends_previous);
         let previous = self.previous.map(|Previous { digest, version, until }| {
-            (digest, Standing::Replaced { until, active }, version, false)
+            let replaced = Standing::Replaced { until, active };
+            let standing = if is_canary { Standing::Active } else { replaced };
+            (digest, standing, version, false)
         });
         std::iter::once(current).chain(previous).map(
             move |(digest, standing, version, ends_previous)| Entry {

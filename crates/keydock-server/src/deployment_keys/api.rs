@@ -471,7 +471,7 @@ fn read_new(fields: &mut Fields) -> Option<NewKey> {
     fields.ignore(&["api_key"]);
     let description = fields.text("description");
     let is_active = fields.bool_opt("is_active").unwrap_or(true);
-    let controls = ControlChanges::read(fields).into_controls();
+    let controls = ControlChanges::read_new(fields);
     description.map(|description| NewKey { description, is_active, controls })
 }
 

@@ -33,6 +33,14 @@ const METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 const ADDRESSES: [&str; 4] =
     ["x-original-uri", "x-original-url", "x-forwarded-uri", "x-envoy-original-path"];
 
+/// What a request of a gateway is about: the address that its client asked for, as far as it says so.
+pub(crate) fn asked_for(head: Head<'_>) -> Option<&str> {
+    let rest = head.uri.path().strip_prefix(PATH)?;
+    let behind = rest.strip_prefix("/ext-authz").filter(|rest| !rest.is_empty());
+    let told = ADDRESSES.iter().find_map(|name| head.headers.get(*name));
+    told.and_then(|address| address.to_str().ok()).or(behind)
+}
+
 /// The routes of this feature.
 pub fn routes() -> OpenApiRouter<App> {
     let any = || MethodRouter::new().fallback(ask);

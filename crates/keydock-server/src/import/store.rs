@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
+/// How long before its end people are reminded of a key for the first time.
+const FIRST_REMINDER: std::time::Duration = std::time::Duration::from_hours(30 * 24);
+
 /// A row that is to be written, as far as its table has it.
 #[derive(Debug)]
 pub(super) struct NewRow {
@@ -87,26 +90,26 @@ pub(super) async fn insert(tx: &mut Tx, rows: &[NewRow]) -> Result<()> {
         "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
                            deployment_id, opens_all, is_active, expires_at, limits, digest,
                            last_four, fingerprint, version, secrets_made, created_at, modified_at,
-                           use_count, pepper)
+                           use_count, pepper, active_since, remind_at)
          SELECT value ->> 'id', value ->> 'org', value ->> 'kind', value ->> 'name',
                 value ->> 'description', value ->> 'slot', value ->> 'permission',
                 value ->> 'service', value ->> 'deployment', value ->> 'opens_all',
                 value ->> 'is_active', value ->> 'expires_at', '{}', value ->> 'digest',
                 value ->> 'last_four', value ->> 'fingerprint', 1, 1, value ->> 'created_at', $2,
-                0, value ->> 'pepper'
+                0, value ->> 'pepper', $2, value ->> 'remind_at'
          FROM json_each($1)",
         "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
                            deployment_id, opens_all, is_active, expires_at, limits, digest,
                            last_four, fingerprint, version, secrets_made, created_at, modified_at,
-                           use_count, pepper)
+                           use_count, pepper, active_since, remind_at)
          SELECT id, org, kind, name, description, slot, permission, service, deployment, opens_all,
                 is_active, expires_at, '{}', digest, last_four, fingerprint, 1, 1, created_at, $2,
-                0, pepper
+                0, pepper, $2, remind_at
          FROM json_to_recordset($1::json)
               AS r (id text, org bigint, kind text, name text, description text, slot bigint,
                     permission text, service bigint, deployment text, opens_all boolean,
                     is_active boolean, expires_at bigint, digest text, last_four text,
-                    fingerprint text, created_at bigint, pepper text)",
+                    fingerprint text, created_at bigint, pepper text, remind_at bigint)",
     );
     let values: Value = rows.iter().map(|row| row.values.clone()).collect();
     tx.execute(sql, args![values.to_string(), tx.now()]).await?;
@@ -133,6 +136,8 @@ pub(super) fn values(row: &super::Fitting<'_>, id: Id<id::AnyKey>) -> Value {
         "permission": row.row.permission.map(Tier::as_str),
         "service": row.service.map(UserNumber::as_i64),
         "deployment": row.deployment, "opens_all": row.opens_all, "is_active": row.row.is_active,
+        // The reminders that are past by now are passed over.
+        "remind_at": row.row.expires_at.map(|end| end.before(FIRST_REMINDER).as_micros()),
         "expires_at": row.row.expires_at.map(Timestamp::as_micros),
         "digest": row.digest.to_hex(), "last_four": row.row.last_four,
         "fingerprint": row.row.fingerprint, "pepper": row.pepper,

@@ -12,8 +12,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, Result, access, ci_trusts, executions, keys, peppers, platform_tokens, refusals,
-    sdk, sessions, webhooks,
+    App, Error, Result, access, canaries, ci_trusts, executions, key_hygiene, keys, peppers,
+    platform_tokens, refusals, sdk, sessions, webhooks,
 };
 
 /// How often the changes of keys on other nodes are read.
@@ -24,6 +24,10 @@ const USES: Duration = Duration::from_secs(2);
 const MOVES: Duration = Duration::from_millis(500);
 /// How often refused requests are written down.
 const REFUSALS: Duration = Duration::from_secs(1);
+/// How often alarms of canaries are raised.
+const ALARMS: Duration = Duration::from_secs(1);
+/// How often it is looked which keys end soon or are not used.
+const HYGIENE: Duration = Duration::from_mins(10);
 /// How often gauges are set.
 const GAUGES: Duration = Duration::from_secs(15);
 /// How often memory is given back.
@@ -46,6 +50,12 @@ pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>
     tasks.spawn(every(GAUGES, app.clone(), stop.clone(), "setting gauges", set_gauges));
     tasks.spawn(every(MEMORY, app.clone(), stop.clone(), "giving back memory", give_back));
     tasks.spawn(every(OLD, app.clone(), stop.clone(), "forgetting old things", forget));
+    tasks.spawn(every(HYGIENE, app.clone(), stop.clone(), "looking after keys", look_after_keys));
+    let (alarmed, until) = (app.clone(), stop.clone());
+    tasks.spawn(async move {
+        every(ALARMS, alarmed.clone(), until, "raising alarms of canaries", raise_alarms).await;
+        log_failure("raising alarms of canaries", canaries::raise_all(&alarmed).await);
+    });
     let (app, stop) = (app.clone(), stop.clone());
     tasks.spawn(async move {
         every(USES, app.clone(), stop, "writing down uses of keys", write_uses).await;
@@ -90,6 +100,14 @@ async fn move_secrets(app: App) -> Result<()> {
 
 async fn refused(app: App) -> Result<()> {
     refusals::write_down(&app).await
+}
+
+async fn raise_alarms(app: App) -> Result<()> {
+    canaries::raise(&app).await
+}
+
+async fn look_after_keys(app: App) -> Result<()> {
+    key_hygiene::look_after(&app).await
 }
 
 async fn write_uses(app: App) -> Result<()> {

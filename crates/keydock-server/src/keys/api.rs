@@ -28,9 +28,13 @@ const MAX_BULK: usize = 500;
 
 /// Fields of a key that clients send back to us and that are not theirs to change.
 pub(crate) const NOT_THEIRS: &[&str] = &[
+    "canary_alarmed_at",
     "created_at",
     "created_by",
     "created_by_email",
+    "disabled_reason",
+    "dormancy_warned_at",
+    "expiry_reminder",
     "fingerprint",
     "id",
     "key",
@@ -180,7 +184,20 @@ pub(crate) fn facts<K: Kind>(key: &Key<K>) -> wire::KeyFacts {
             }
             .to_owned(),
         }),
+        expiry_reminder: key.noted.reminder.map(|reminder| wire::ExpiryReminder {
+            days: reminder.days,
+            at: reminder.at.to_string(),
+        }),
+        dormancy_warned_at: key.noted.dormancy_warned_at.map(|at| at.to_string()),
+        disabled_reason: disabled_reason(key),
+        canary: key.controls.is_canary,
+        canary_alarmed_at: key.noted.alarmed_at.map(|at| at.to_string()),
     }
+}
+
+/// Why the server switched a key off, if it did.
+pub(crate) fn disabled_reason<K: Kind>(key: &Key<K>) -> Option<String> {
+    key.controls.is_dormant.then(|| super::DORMANT.to_owned())
 }
 
 /// Who created a key, as lists say it.

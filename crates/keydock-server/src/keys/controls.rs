@@ -1,4 +1,5 @@
-//! What limits a key beyond what it opens: until when, from where, and how often it works.
+//! What limits a key beyond what it opens: until when, from where, and how often it works; and whether
+//! it works at all.
 
 use std::net::IpAddr;
 
@@ -16,6 +17,12 @@ use crate::{FieldError, web::Fields};
 /// The most networks that one key can be bound to.
 const MAX_NETWORKS: usize = 64;
 
+/// The field that makes a canary.
+const CANARY: &str = "canary";
+
+/// Why the server switches a key off that nobody uses.
+pub(crate) const DORMANT: &str = "dormant";
+
 /// The longest window of a rate limit: a day.
 const MAX_WINDOW: u32 = 86_400;
 
@@ -26,6 +33,31 @@ pub struct Controls {
     pub expires_at: Option<Timestamp>,
     /// The rest.
     pub limits: Limits,
+    /// Whether it opens nothing, and raises an alarm where it is presented.
+    pub is_canary: bool,
+    /// Whether the server switched it off because nobody used it.
+    pub is_dormant: bool,
+}
+
+impl Controls {
+    /// Refuses limits of a key that opens nothing: who sets them takes it for another one. Refuses to
+    /// make another key of one that exists, if that is what was `touched`.
+    pub(crate) fn confirm(&self, touched: &[&'static str]) -> Result<(), FieldError> {
+        if touched.contains(&CANARY) {
+            return Err(FieldError::invalid(
+                CANARY,
+                "A key is made as a canary, or never is one. Make another key.",
+            ));
+        }
+        if self.is_canary && (self.expires_at.is_some() || !self.limits.is_empty()) {
+            return Err(FieldError::invalid(
+                CANARY,
+                "A canary opens nothing, so nothing can limit it. Leave expires_at, allowed_ips, \
+                 rate_limit and quota out.",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// From where and how often a key works.
@@ -87,21 +119,25 @@ pub struct ControlChanges {
     allowed_ips: Edit<Vec<IpNet>>,
     rate_limit: Edit<RateLimit>,
     quota: Edit<Quota>,
+    is_canary: Option<bool>,
 }
 
 impl ControlChanges {
-    /// Reads `expires_at`, `allowed_ips`, `rate_limit` and `quota`; `null` takes a limit away.
+    /// Reads `expires_at`, `allowed_ips`, `rate_limit` and `quota`; `null` takes a limit away. And
+    /// `canary`, which is for keys that are being made; others can only confirm it.
     pub fn read(fields: &mut Fields) -> Self {
         Self {
             expires_at: nullable(fields, "expires_at", parse_time),
             allowed_ips: nullable(fields, "allowed_ips", parse_networks),
             rate_limit: nullable(fields, "rate_limit", parse_rate_limit),
             quota: nullable(fields, "quota", parse_quota),
+            is_canary: fields.bool_opt(CANARY),
         }
     }
 
     /// Makes the changes, and names what they touched.
     pub fn apply(self, controls: &mut Controls, touched: &mut Vec<&'static str>) {
+        set(&mut controls.is_canary, self.is_canary, CANARY, touched);
         let Limits { allowed_ips, rate_limit, quota } = &mut controls.limits;
         self.expires_at.apply(&mut controls.expires_at, "expires_at", touched);
         match self.allowed_ips {
@@ -113,10 +149,13 @@ impl ControlChanges {
         self.quota.apply(quota, "quota", touched);
     }
 
-    /// The controls of a key that is being made.
-    pub fn into_controls(self) -> Controls {
+    /// Reads the controls of a key that is being made.
+    pub fn read_new(fields: &mut Fields) -> Controls {
         let mut controls = Controls::default();
-        self.apply(&mut controls, &mut Vec::new());
+        Self::read(fields).apply(&mut controls, &mut Vec::new());
+        if let Err(error) = controls.confirm(&[]) {
+            fields.reject(error);
+        }
         controls
     }
 }
@@ -222,7 +261,12 @@ fn parse_quota(value: &Value) -> Result<Quota, String> {
 impl FromRow for Controls {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
         let limits = row.parse::<StoredLimits>("limits")?;
-        Ok(Self { expires_at: row.time_opt("expires_at")?, limits: limits.0 })
+        Ok(Self {
+            expires_at: row.time_opt("expires_at")?,
+            limits: limits.0,
+            is_canary: row.bool("is_canary")?,
+            is_dormant: row.text_opt("disabled_reason")?.is_some_and(|reason| reason == DORMANT),
+        })
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Exposed {
     pub(super) last_four: String,
     pub(super) previous_last_four: Option<String>,
     pub(super) is_active: bool,
+    pub(super) is_canary: bool,
     pub(super) previous_until: Option<Timestamp>,
 }
 
@@ -50,6 +51,8 @@ pub(crate) async fn stop_leaked(
         is_active: key.is_active,
         previous_until: key.previous_until,
     };
+    // Nobody silences a canary by saying that they found it.
+    let on_leak = if key.is_canary { OnLeak::Warn } else { on_leak };
     let effect = leaked.effect(on_leak, tx.now());
     match effect {
         Effect::Disabled => {

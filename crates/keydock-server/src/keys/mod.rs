@@ -7,6 +7,7 @@
 pub mod api;
 pub mod controls;
 mod leaked;
+mod noted;
 mod rotation;
 mod store;
 
@@ -20,24 +21,26 @@ use keydock_core::{
 use keydock_storage::db::{self, FromRow, Tx};
 use serde_json::{Map, Value, json};
 
+pub use self::{
+    controls::{ControlChanges, Controls, Limits},
+    noted::{Noted, Reminder},
+    rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
+    store::{
+        count_all, entries, find_entry,
+        sealed::forget_sealed,
+        uses::{forget_uses, record_uses},
+    },
+};
 pub(crate) use self::{
-    controls::set,
+    controls::{DORMANT, set},
     leaked::stop_leaked,
+    noted::{OfAnyKind, idle_since, record_of_any},
     rotation::{meter, rotate, secrets_of, settle},
     store::{
         announce_scoped, hand_over, lock, opens,
+        quotas::take_quota,
         sealed::{Sealed, find_sealed, keep_sealed},
-        take_quota,
         uses::by_key as uses_by_key,
-    },
-};
-pub use self::{
-    controls::{ControlChanges, Controls, Limits},
-    rotation::{CallerUses, HourUses, MAX_GRACE, Meter, Overlap, Settle},
-    store::{
-        entries, find_entry,
-        sealed::forget_sealed,
-        uses::{forget_uses, record_uses},
     },
 };
 use crate::{
@@ -117,6 +120,8 @@ pub struct Key<K: Kind> {
     pub last_used_agent: Option<String>,
     /// How often it was used.
     pub use_count: i64,
+    /// What the server noted about it.
+    pub noted: Noted,
 }
 
 /// A key that has a new secret, with the only copy of it.
@@ -185,7 +190,11 @@ pub(crate) async fn create<K: Kind>(
     store::insert(tx, caller, id, &new, &minted).await.map_err(CreateError::Row)?;
     changes::record(tx, &minted.digest);
     let key = find::<K>(tx, caller.org.number, id).await?;
-    record(tx, caller, KeyVerb::Created, &key, json!({"is_active": key.is_active})).await?;
+    let mut detail = json!({"is_active": key.is_active});
+    if key.controls.is_canary {
+        detail["canary"] = true.into();
+    }
+    record(tx, caller, KeyVerb::Created, &key, detail).await?;
     Ok(Issued { key, secret: minted.secret })
 }
 
@@ -276,11 +285,21 @@ pub(crate) async fn save<K: Kind>(
     key: &mut Key<K>,
     touched: &[&'static str],
 ) -> Result<()> {
+    key.controls.confirm(touched)?;
     key.modified_at = tx.now();
-    store::update(tx, caller.org.number, key).await?;
+    write(tx, caller.org.number, key).await?;
     announce(tx, caller.org.number, key.id).await?;
     let detail = json!({"changed": touched, "is_active": key.is_active});
     record(tx, caller, KeyVerb::Changed, key, detail).await
+}
+
+/// Writes a key down, and reads what follows from that: who switches a key on, or moves its end, begins
+/// anew what the server notes about it.
+async fn write<K: Kind>(tx: &mut Tx, org: OrgNumber, key: &mut Key<K>) -> Result<(), db::Error> {
+    store::update(tx, org, key).await?;
+    key.controls.is_dormant &= !key.is_active;
+    key.noted = store::noted(tx, org, key.id).await?;
+    Ok(())
 }
 
 /// Switches a key on or off and says so in an event of its own.
@@ -292,7 +311,7 @@ pub(crate) async fn set_active<K: Kind>(
 ) -> Result<(), CreateError> {
     key.is_active = active;
     key.modified_at = tx.now();
-    store::update(tx, caller.org.number, key).await.map_err(CreateError::Row)?;
+    write(tx, caller.org.number, key).await.map_err(CreateError::Row)?;
     announce(tx, caller.org.number, key.id).await?;
     let verb = if active { KeyVerb::Activated } else { KeyVerb::Deactivated };
     Ok(record(tx, caller, verb, key, Value::Null).await?)

@@ -1,18 +1,20 @@
 //! The `keys` table. Every statement names the organization, but for those that learn it from here.
 
+pub(super) mod quotas;
 pub(super) mod sealed;
 pub(super) mod uses;
 
 use std::sync::Arc;
 
 use keydock_core::{
+    hygiene::next_reminder,
     id::{self, Id, OrgNumber, UserNumber},
     secret::{KeyDigest, KeyKind},
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
-use super::{Controls, Facts, Filter, Key, Kind, NewKey, leaked::Exposed};
+use super::{Controls, Facts, Filter, Key, Kind, NewKey, Noted, leaked::Exposed};
 use crate::{
     Result,
     access::{
@@ -41,9 +43,10 @@ pub(super) async fn insert<K: Kind>(
         "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
                                  deployment_id, opens_all, is_active, expires_at, limits, digest,
                                  last_four, fingerprint, version, secrets_made, created_by,
-                                 created_at, modified_at, use_count, pepper)
+                                 created_at, modified_at, use_count, remind_at, is_canary,
+                                 pepper)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, 1,
-                       $17, $18, $18, 0, $19)";
+                       $17, $18, $18, 0, $19, $20, $21)";
     let columns = new.kind.columns();
     let values = args![
         id,
@@ -64,6 +67,8 @@ pub(super) async fn insert<K: Kind>(
         &minted.fingerprint,
         caller.user(),
         tx.now(),
+        first_reminder(tx, &new.controls),
+        new.controls.is_canary,
         minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
@@ -138,14 +143,26 @@ pub(super) async fn digests(
     Ok(tx.fetch_optional(sql, args![org, id]).await?)
 }
 
+/// When the first reminder of the end of a key is due.
+fn first_reminder(tx: &Tx, controls: &Controls) -> Option<Timestamp> {
+    next_reminder(controls.expires_at?, tx.now())
+}
+
+/// A key that is switched on begins its time anew, and one that ends at another time its reminders.
 pub(super) async fn update<K: Kind>(
     tx: &mut Tx,
     org: OrgNumber,
     key: &Key<K>,
 ) -> Result<(), db::Error> {
-    let sql = "UPDATE keys SET name = $3, description = $4, permission = $5, opens_all = $6,
-                               is_active = $7, expires_at = $8, limits = $9, modified_at = $10
-               WHERE org_id = $1 AND id = $2";
+    let sql = "UPDATE keys
+         SET name = $3, description = $4, permission = $5, opens_all = $6, is_active = $7,
+             expires_at = $8, limits = $9, modified_at = $10,
+             remind_at = CASE WHEN expires_at IS NOT DISTINCT FROM $8 THEN remind_at ELSE $11 END,
+             reminded_days = CASE WHEN expires_at IS NOT DISTINCT FROM $8 THEN reminded_days END,
+             reminded_at = CASE WHEN expires_at IS NOT DISTINCT FROM $8 THEN reminded_at END,
+             active_since = CASE WHEN $7 AND NOT is_active THEN $10 ELSE active_since END,
+             disabled_reason = CASE WHEN $7 THEN NULL ELSE disabled_reason END
+         WHERE org_id = $1 AND id = $2";
     let columns = key.kind.columns();
     let values = args![
         org,
@@ -157,10 +174,19 @@ pub(super) async fn update<K: Kind>(
         key.is_active,
         key.controls.expires_at,
         key.controls.limits.stored(),
-        key.modified_at
+        key.modified_at,
+        first_reminder(tx, &key.controls)
     ];
     tx.execute(sql, values).await?;
     Ok(())
+}
+
+/// What the server noted about a key.
+pub(super) async fn noted<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<Noted, db::Error> {
+    let sql = "SELECT reminded_days, reminded_at, dormancy_warned_at, alarmed_at, is_active,
+                      active_since, created_at, last_used_at
+               FROM keys WHERE org_id = $1 AND id = $2";
+    tx.fetch_one(sql, args![org, id]).await
 }
 
 /// The digest of the old secret is kept, so that whoever still sends it is told what happened; it
@@ -279,7 +305,7 @@ pub(super) async fn exposed(
     id: Id<id::AnyKey>,
 ) -> Result<Option<Exposed>> {
     let sql = "SELECT COALESCE(name, description) AS name, digest, previous_digest, last_four,
-                      previous_last_four, is_active, previous_until
+                      previous_last_four, is_active, is_canary, previous_until
                FROM keys WHERE org_id = $1 AND id = $2";
     Ok(tx.fetch_optional(sql, args![org, id]).await?)
 }
@@ -300,38 +326,6 @@ pub(crate) async fn announce_scoped(
     Ok(())
 }
 
-/// What a node has taken of a quota.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    /// Requests that it may let pass.
-    pub(crate) granted: u32,
-    /// Requests that are left for others, and for later.
-    pub(crate) beyond: u32,
-}
-
-/// Takes up to `some` requests of the quota of a key, which is `most` in the period since `from`.
-pub(crate) async fn take_quota(
-    tx: &mut Tx,
-    org: OrgNumber,
-    key: Id<id::AnyKey>,
-    from: Timestamp,
-    most: u32,
-    some: u32,
-) -> Result<Taken> {
-    // Also locks the row, so that two nodes take one after the other.
-    let sql = "INSERT INTO key_quotas (key_id, org_id, period_from, taken) VALUES ($1, $2, $3, 0)
-               ON CONFLICT (key_id) DO UPDATE
-               SET taken = CASE WHEN key_quotas.period_from = $3 THEN key_quotas.taken ELSE 0 END,
-                   period_from = $3
-               RETURNING taken";
-    let taken: i64 = tx.fetch_one(sql, args![key, org, from]).await?;
-    let left = u32::try_from(i64::from(most).saturating_sub(taken)).unwrap_or(0);
-    let granted = left.min(some);
-    let sql = "UPDATE key_quotas SET taken = taken + $3 WHERE org_id = $1 AND key_id = $2";
-    tx.execute(sql, args![org, key, granted]).await?;
-    Ok(Taken { granted, beyond: left - granted })
-}
-
 /// Secrets of keys, for the key map: a page of `limit` keys after the one with the id `after`.
 ///
 /// An exception to the rule that every statement names the organization, as are the next two: this
@@ -346,6 +340,12 @@ pub async fn entries(tx: &mut Tx, shared: &mut Shared, after: &str, limit: usize
         fill_scope(tx, row).await?;
     }
     Ok(Secrets::page(rows, shared))
+}
+
+/// How many keys there are.
+pub async fn count_all(tx: &mut Tx) -> Result<usize> {
+    let count: i64 = tx.fetch_one("SELECT COUNT(*) FROM keys WHERE TRUE", args![]).await?;
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 /// The secret with this digest, current or previous.
@@ -416,6 +416,7 @@ impl FromRow for Exposed {
             last_four: row.text("last_four")?,
             previous_last_four: row.text_opt("previous_last_four")?,
             is_active: row.bool("is_active")?,
+            is_canary: row.bool("is_canary")?,
             previous_until: row.time_opt("previous_until")?,
         })
     }
@@ -442,6 +443,7 @@ impl<K: Kind> FromRow for Key<K> {
             last_used_ip: row.text_opt("last_used_ip")?,
             last_used_agent: row.text_opt("last_used_agent")?,
             use_count: row.int("use_count")?,
+            noted: Noted::from_row(row)?,
         })
     }
 }

@@ -94,7 +94,7 @@ async fn create(
     let opens_all = fields.bool_opt("allow_all_deployments").unwrap_or(false);
     let deployments = keys::api::ids(&mut fields, "api_deployments").unwrap_or_default();
     let scope = scope(opens_all, deployments).map_err(|error| fields.reject(error));
-    let controls = ControlChanges::read(&mut fields).into_controls();
+    let controls = ControlChanges::read_new(&mut fields);
     fields.finish()?;
     let (Some(name), Some(description), Ok(scope)) = (name, description, scope) else {
         return Err(FieldError::required("name").into());

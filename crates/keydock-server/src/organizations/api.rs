@@ -13,10 +13,11 @@ use keydock_wire::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::NewOrganization;
+use super::{Changes, DormantAfter, NewOrganization, Organization};
 use crate::{
     App, FieldError, Result,
-    access::{InstanceAdmin, Member, Person},
+    access::{Admin, InstanceAdmin, Member, Person},
+    config::Dormancies,
     members, sessions,
     web::{Fields, NO_STORE},
 };
@@ -27,7 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(mine))
         .routes(routes!(set))
         .routes(routes!(found))
-        .routes(routes!(get))
+        .routes(routes!(get, patch))
 }
 
 /// List one's own organizations
@@ -159,12 +160,59 @@ async fn get(
     State(app): State<App>,
 ) -> Result<(StatusCode, Json<wire::OrganizationAnswer>)> {
     let organization = app.read(async |tx| super::get(tx, &member).await).await?;
+    Ok((StatusCode::CREATED, Json(answer(&organization, &app))))
+}
+
+/// Change the settings of the organization
+#[utoipa::path(
+    patch,
+    path = "/api/v1/unstract/{org}/organization/",
+    tag = "Organizations",
+    params(("org" = String, Path, description = "The organization's name")),
+    request_body = wire::UpdateOrganization,
+    responses(
+        (status = 200, body = wire::OrganizationAnswer),
+        (status = 400, body = ErrorEnvelope),
+        (status = 401, body = RefusalBody),
+        (status = 403, body = ErrorEnvelope, description = "Not an admin, or a key"),
+    )
+)]
+async fn patch(
+    admin: Admin,
+    State(app): State<App>,
+    mut fields: Fields,
+) -> Result<Json<wire::OrganizationAnswer>> {
+    let changes = Changes { dormant_after: dormant_after(&mut fields) };
+    fields.finish()?;
+    let organization = app.write(async |tx| super::update(tx, &admin, changes).await).await?;
+    Ok(Json(answer(&organization, &app)))
+}
+
+fn dormant_after(fields: &mut Fields) -> Option<DormantAfter> {
+    const NAME: &str = "dormant_after_days";
+    if fields.is_null(NAME) {
+        fields.take(NAME);
+        return Some(DormantAfter::AsServer);
+    }
+    let days = fields.int_opt(NAME)?;
+    let days = u32::try_from(days).ok().filter(|days| *days <= Dormancies::MOST_DAYS);
+    if days.is_none() {
+        let most = Dormancies::MOST_DAYS;
+        let detail = format!("Send 1 to {most}, 0 for never, or null for as the server has it.");
+        fields.reject(FieldError::invalid(NAME, detail));
+    }
+    days.map(DormantAfter::Days)
+}
+
+fn answer(organization: &Organization, app: &App) -> wire::OrganizationAnswer {
+    let own = organization.dormant_after_days;
     let organization = wire::OrganizationDetail {
         name: organization.title.to_string(),
         display_name: organization.display_name.to_string(),
         organization_id: organization.name.to_string(),
         created_at: organization.created_at.to_string(),
+        dormant_after_days: own.unwrap_or(app.config().dormancy.after_days),
+        dormant_warning_days: app.config().dormancy.warning_days,
     };
-    let body = wire::OrganizationAnswer { message: "success".to_owned(), organization };
-    Ok((StatusCode::CREATED, Json(body)))
+    wire::OrganizationAnswer { message: "success".to_owned(), organization }
 }

@@ -20,9 +20,11 @@ use serde_json::json;
 use crate::{
     Error, FieldError, Result,
     access::{
-        Actor, Caller, InstanceAdmin, Member, Person, System, keyring::OrgFacts, secrets::Minting,
+        Actor, Admin, Caller, InstanceAdmin, Member, Person, System, keyring::OrgFacts,
+        secrets::Minting,
     },
     audit_log::{self, Action, Subject},
+    keys::set,
     members,
     platform_keys::{self, Issued},
     sessions,
@@ -42,6 +44,25 @@ pub struct Organization {
     pub display_name: OrgTitle,
     /// When it was founded.
     pub created_at: Timestamp,
+    /// After how many days without a use its keys are switched off: 0 for never; none for as the server
+    /// has it.
+    pub dormant_after_days: Option<u32>,
+}
+
+/// What to change; the rest stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes {
+    /// After how many days without a use its keys are switched off.
+    pub dormant_after: Option<DormantAfter>,
+}
+
+/// After how many days without a use keys are switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DormantAfter {
+    /// As many as the server has.
+    AsServer,
+    /// So many; 0 for never.
+    Days(u32),
 }
 
 /// An organization to be founded.
@@ -106,6 +127,7 @@ async fn found_as(
         title: new.title,
         display_name: new.display_name,
         created_at: tx.now(),
+        dormant_after_days: None,
     };
     store::insert(tx, &organization, owner).await.on_conflict(|| {
         Error::from(FieldError::invalid(
@@ -129,6 +151,25 @@ async fn found_as(
 /// The organization of the proof.
 pub async fn get(tx: &mut Tx, member: &Member) -> Result<Organization> {
     store::get(tx, member.org()).await
+}
+
+/// Changes the settings of the admin's organization. Changes that change nothing leave no trace.
+pub async fn update(tx: &mut Tx, admin: &Admin, changes: Changes) -> Result<Organization> {
+    let mut organization = store::lock(tx, admin.org()).await?;
+    let mut touched = Vec::new();
+    let after = changes.dormant_after.map(|after| match after {
+        DormantAfter::AsServer => None,
+        DormantAfter::Days(days) => Some(days),
+    });
+    set(&mut organization.dormant_after_days, after, "dormant_after_days", &mut touched);
+    if !touched.is_empty() {
+        store::update(tx, &organization).await?;
+        let subject = Subject::new("organization", &organization.name);
+        let after = organization.dormant_after_days;
+        let detail = json!({"changed": touched, "dormant_after_days": after});
+        audit_log::record(tx, admin.caller(), Action::OrganizationChanged, subject, detail).await?;
+    }
+    Ok(organization)
 }
 
 /// Makes the person's session one of the organization called `name`. None if they are not a member

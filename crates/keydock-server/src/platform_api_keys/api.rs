@@ -92,7 +92,7 @@ async fn create(
     let name = fields.text("name");
     let description = fields.text("description");
     let tier = read_tier(&mut fields).unwrap_or(Tier::ReadWrite);
-    let controls = ControlChanges::read(&mut fields).into_controls();
+    let controls = ControlChanges::read_new(&mut fields);
     fields.finish()?;
     let (Some(name), Some(description)) = (name, description) else {
         return Err(FieldError::required("name").into());

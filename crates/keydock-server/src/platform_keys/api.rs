@@ -403,6 +403,8 @@ fn tell(holder: KeyHolder<'_>) -> Response {
 impl From<PlatformKey> for wire::PlatformKey {
     fn from(key: PlatformKey) -> Self {
         Self {
+            disabled_reason: keys::api::disabled_reason(&key),
+            dormancy_warned_at: key.noted.dormancy_warned_at.map(|at| at.to_string()),
             id: key.id.to_string(),
             key_name: key.kind.name.to_string(),
             key: masked(&key.last_four),

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
 use keydock_wire::tokens as wire;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,7 +13,8 @@ use super::Known;
 use crate::{
     App, Result,
     access::{Asker, Refusal, Visitor, keyring::Opens},
-    web::{NO_STORE, fields::Form},
+    canaries::Sighting,
+    web::{NO_STORE, fields::Form, user_agent},
 };
 
 /// The routes of this feature.
@@ -39,10 +40,13 @@ pub fn routes() -> OpenApiRouter<App> {
 async fn introspect(
     asker: Asker,
     State(app): State<App>,
+    headers: HeaderMap,
     form: Form,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<wire::Introspection>)> {
     let token = Zeroizing::new(form.take_one("token")?);
-    let inspected = match app.inspect_token(token.trim()) {
+    let (ip, request) = (asker.caller().ip, asker.caller().request_id.as_str());
+    let sighting = || Sighting::new(request, ip, user_agent(&headers), "/introspect");
+    let inspected = match app.inspect_token(token.trim(), ip, sighting) {
         Ok(inspected) => inspected,
         Err(refusal @ Refusal::KeysUnavailable) => return Err(refusal.into()),
         Err(_) => return Ok(([NO_STORE], Json(wire::Introspection::default()))),
@@ -96,10 +100,13 @@ fn tell(known: &Known, org: &str) -> wire::Introspection {
 async fn revoke(
     visitor: Visitor,
     State(app): State<App>,
+    headers: HeaderMap,
     form: Form,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1])> {
     let token = Zeroizing::new(form.take_one("token")?);
-    if let Some(possession) = app.possession(token.trim(), &visitor)? {
+    let (ip, request) = (Some(visitor.ip), visitor.request_id.as_str());
+    let sighting = || Sighting::new(request, ip, user_agent(&headers), "/revoke");
+    if let Some(possession) = app.possession(token.trim(), &visitor, sighting)? {
         app.write(async |tx| super::revoke(tx, &possession).await).await?;
     }
     Ok((StatusCode::OK, [NO_STORE]))

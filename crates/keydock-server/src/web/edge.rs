@@ -73,27 +73,31 @@ impl Future for Answer {
 
 impl<S> Edge<S> {
     /// Answers a request that came from `peer`.
-    pub fn answer<B>(&mut self, peer: IpAddr, mut request: Request<B>) -> Answer
+    pub fn answer<B>(&self, peer: IpAddr, mut request: Request<B>) -> Answer
     where
-        S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+        S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone,
         S::Future: Send + 'static,
     {
         let at = Instant::now();
         let id = name(request.headers());
         canonicalize(&mut request);
-        let asked = Asked::about(&request, id.clone());
         let notes = Notes::default();
         let mut arrival = Arrival { id, peer: peer.to_canonical(), at, is_again: false, notes };
         if let Some(mut response) = self.answer_at_once(&request, &arrival) {
             response.headers_mut().extend(arrival.notes.fields().iter().cloned());
-            let sender = || Sender::of(&request, &arrival, &self.app);
-            return Answer::AtOnce(Some(close(&self.app, &asked, at, response, sender)));
+            let is_refused = response.extensions().get::<Carried>().is_some();
+            let sender = is_refused.then(|| Sender::of(&request, &arrival, &self.app));
+            // Nothing but the answer needs them any more.
+            let asked = Asked::taken_from(&mut request, arrival.id);
+            return Answer::AtOnce(Some(close(&self.app, asked, at, response, sender)));
         }
+        let asked = Asked::about(&request, arrival.id.clone());
         arrival.notes = Notes::of_a_route();
         let sender = Sender::of(&request, &arrival, &self.app);
         request.extensions_mut().insert(arrival);
         let app = self.app.clone();
-        let answer = self.routes.call(request);
+        // A service that has been asked whether it is ready may differ from its clones; routes do not.
+        let answer = self.routes.clone().call(request);
         Answer::Making(Box::pin(async move {
             let answer = AssertUnwindSafe(answer).catch_unwind().await;
             let mut response = match answer {
@@ -103,7 +107,7 @@ impl<S> Edge<S> {
             let carried = response.extensions().get::<Carried>().cloned();
             record_refusal(&app, &asked, carried).await;
             response.headers_mut().extend(sender.notes.fields().iter().cloned());
-            close(&app, &asked, at, response, || sender)
+            close(&app, asked, at, response, Some(sender))
         }))
     }
 
@@ -141,28 +145,28 @@ async fn record_refusal(app: &App, asked: &Asked, carried: Option<Carried>) {
 /// Does to an answer what is done to every answer.
 fn close(
     app: &App,
-    asked: &Asked,
+    asked: Asked,
     at: Instant,
     mut response: Response<Body>,
-    sender: impl FnOnce() -> Sender,
+    sender: Option<Sender>,
 ) -> Response<Body> {
     if let Some(Carried(error)) = response.extensions_mut().remove() {
-        if let Some(told) = problem::refusal(&error) {
-            sender().note_refusal(app, asked, &error, told);
+        if let Some((told, sender)) = problem::refusal(&error).zip(sender) {
+            sender.note_refusal(app, &asked, &error, told);
         }
-        response = problem::write(&error, asked, response);
+        response = problem::write(&error, &asked, response);
     }
-    finish(response.headers_mut(), asked, app.config().is_secure());
     let took = at.elapsed();
     app.metrics().count(asked.surface, response.status(), took);
     asked.log(app, response.status(), took);
+    finish(response.headers_mut(), asked, app.config().is_secure());
     response
 }
 
 /// For those who know the peer as axum does: tests.
 impl<S, B> Service<Request<B>> for Edge<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -292,17 +296,23 @@ impl Surface {
 
 impl Asked {
     fn about<B>(request: &Request<B>, id: HeaderValue) -> Self {
-        let accept = request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self::of(request.headers(), id, method, uri)
+    }
+
+    /// The same of a request that is not needed any more.
+    fn taken_from<B>(request: &mut Request<B>, id: HeaderValue) -> Self {
+        let method = std::mem::take(request.method_mut());
+        let uri = std::mem::take(request.uri_mut());
+        Self::of(request.headers(), id, method, uri)
+    }
+
+    fn of(headers: &HeaderMap, id: HeaderValue, method: Method, uri: Uri) -> Self {
+        let accept = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
         let wants_problem = accept.is_some_and(|accept| {
             accept.windows(problem::MEDIA_TYPE.len()).any(|w| w == problem::MEDIA_TYPE.as_bytes())
         });
-        Self {
-            id,
-            method: request.method().clone(),
-            surface: Surface::of(request.uri().path()),
-            wants_problem,
-            uri: request.uri().clone(),
-        }
+        Self { id, method, surface: Surface::of(uri.path()), wants_problem, uri }
     }
 
     /// One line a request; the query is left out, since clients put all sorts of things there.
@@ -396,8 +406,8 @@ const NOSNIFF: (HeaderName, HeaderValue) =
 const HSTS: (HeaderName, HeaderValue) =
     (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 
-fn finish(headers: &mut HeaderMap, asked: &Asked, secure: bool) {
-    headers.insert(REQUEST_ID, asked.id.clone());
+fn finish(headers: &mut HeaderMap, asked: Asked, secure: bool) {
+    headers.insert(REQUEST_ID, asked.id);
     headers.insert(NOSNIFF.0, NOSNIFF.1);
     if secure {
         headers.insert(HSTS.0, HSTS.1);

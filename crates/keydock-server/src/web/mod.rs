@@ -23,6 +23,9 @@ use crate::{access::Genuine, config::Config};
 /// Names a request in answers, logs and the audit log.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What proxies say of their clients. Names that are made in advance need not be read every time.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Forbids every cache to keep an answer; on everything that shows a secret.
 pub const NO_STORE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -100,6 +103,11 @@ impl<'a> Head<'a> {
         Self { uri: &parts.uri, headers: &parts.headers, arrival: parts.extensions.get() }
     }
 
+    /// The name of the request.
+    pub(crate) fn request_id(self) -> &'a str {
+        self.arrival.and_then(|arrival| arrival.id.to_str().ok()).unwrap_or_default()
+    }
+
     /// When the request came.
     pub(crate) fn arrived_at(self) -> Instant {
         self.arrival.map_or_else(Instant::now, |arrival| arrival.at)
@@ -130,6 +138,12 @@ impl<'a> Head<'a> {
     }
 }
 
+/// What a client calls itself.
+pub(crate) fn user_agent(headers: &HeaderMap) -> &str {
+    let agent = headers.get(header::USER_AGENT);
+    agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default()
+}
+
 /// The name of the request.
 pub(crate) fn request_id(parts: &Parts) -> &str {
     let arrival = parts.extensions.get::<Arrival>();
@@ -143,7 +157,7 @@ pub(crate) fn client_address(head: Head<'_>, config: &Config) -> IpAddr {
     if !config.trusts(peer) {
         return peer;
     }
-    let forwarded = head.headers.get_all("x-forwarded-for").iter().rev();
+    let forwarded = head.headers.get_all(FORWARDED_FOR).iter().rev();
     let hops =
         forwarded.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     let mut nearest = peer;

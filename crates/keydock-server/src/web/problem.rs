@@ -108,7 +108,9 @@ fn describe_refusal(refusal: &Refusal) -> Description {
         | Refusal::WrongPassword
         | Refusal::MalformedKey
         | Refusal::UnknownKey
+        | Refusal::Canary(_)
         | Refusal::Inactive(_)
+        | Refusal::Dormant(_)
         | Refusal::RotatedOut(_)
         | Refusal::Expired(_)
         | Refusal::WrongKind { .. }
@@ -236,7 +238,7 @@ fn detail(error: &Error) -> String {
         Error::Refused(refusal) => match refusal {
             Refusal::KeyMissing => refusal.message(),
             // On the deployment surface the first word is the one people know (CONTRACT 5.2).
-            Refusal::UnknownKey | Refusal::MalformedKey => {
+            Refusal::UnknownKey | Refusal::Canary(_) | Refusal::MalformedKey => {
                 format!("Unauthorized. {}", refusal.detail())
             }
             _ => format!("{}. {}", refusal.message(), refusal.detail()),
@@ -306,7 +308,9 @@ fn challenge(refusal: &Refusal) -> Option<String> {
         }
         Refusal::MalformedKey
         | Refusal::UnknownKey
+        | Refusal::Canary(_)
         | Refusal::Inactive(_)
+        | Refusal::Dormant(_)
         | Refusal::RotatedOut(_)
         | Refusal::Expired(_)
         | Refusal::WrongKind { .. }

@@ -65,7 +65,7 @@ impl Pulse {
     /// An answer that is being made; until it is, the connection is alive.
     pub(super) fn serve<F>(self: &Arc<Self>, answer: F) -> InService<F> {
         self.in_service.fetch_add(1, Ordering::Relaxed);
-        InService { answer, pulse: Arc::clone(self) }
+        InService { answer, pulse: Some(Arc::clone(self)) }
     }
 
     /// Done when the connection is to be cut off.
@@ -91,7 +91,14 @@ impl Pulse {
 #[derive(Debug)]
 pub(super) struct InService<F> {
     answer: F,
-    pulse: Arc<Pulse>,
+    pulse: Option<Arc<Pulse>>,
+}
+
+impl<F> InService<F> {
+    /// An answer that is made already, which nobody is at work on.
+    pub(super) fn over(answer: F) -> Self {
+        Self { answer, pulse: None }
+    }
 }
 
 impl<F: Future + Unpin> Future for InService<F> {
@@ -104,7 +111,9 @@ impl<F: Future + Unpin> Future for InService<F> {
 
 impl<F> Drop for InService<F> {
     fn drop(&mut self) {
-        self.pulse.in_service.fetch_sub(1, Ordering::Relaxed);
+        if let Some(pulse) = &self.pulse {
+            pulse.in_service.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

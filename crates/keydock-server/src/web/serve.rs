@@ -55,7 +55,8 @@ pub async fn serve(listener: TcpListener, edge: Edge<Router>, stop: impl Future<
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().max_headers(64);
+    // Answers are small: copying one is less than handing the system two pieces.
+    builder.http1().max_headers(64).writev(false);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -104,6 +105,9 @@ impl Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let request = request.map(|incoming| self.pulse.body(incoming));
-        self.pulse.serve(self.edge.clone().answer(self.peer, request))
+        match self.edge.answer(self.peer, request) {
+            made @ Answer::AtOnce(_) => InService::over(made),
+            answer @ Answer::Making(_) => self.pulse.serve(answer),
+        }
     }
 }

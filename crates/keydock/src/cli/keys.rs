@@ -28,6 +28,9 @@ enum Command {
         /// Whom the key is for
         #[arg(long, value_name = "TEXT")]
         description: String,
+        /// Make a canary: a key that opens nothing and raises an alarm where it is presented
+        #[arg(long)]
+        canary: bool,
     },
     /// Replace the secret of a key and print the new one, once
     Rotate {
@@ -66,7 +69,9 @@ impl Keys {
     pub(super) async fn run(self, output: &Output) -> Result<()> {
         match self.command {
             Command::List(of) => list(&of, output).await,
-            Command::Create { of, description } => create(&of, &description, output).await,
+            Command::Create { of, description, canary } => {
+                create(&of, &description, canary, output).await
+            }
             Command::Rotate { which, grace } => rotate(&which, grace, output).await,
             Command::Enable(which) => switch(&which, true, output).await,
             Command::Disable(which) => switch(&which, false, output).await,
@@ -85,6 +90,9 @@ async fn list(of: &OfDeployment, output: &Output) -> Result<()> {
             ("DESCRIPTION", "description"),
             ("KEY", "api_key"),
             ("ACTIVE", "is_active"),
+            ("WHY NOT", "disabled_reason"),
+            ("CANARY", "canary"),
+            ("EXPIRES", "expires_at"),
             ("LAST USED", "last_used_at"),
             ("USES", "use_count"),
         ],
@@ -92,9 +100,12 @@ async fn list(of: &OfDeployment, output: &Output) -> Result<()> {
     Ok(())
 }
 
-async fn create(of: &OfDeployment, description: &str, output: &Output) -> Result<()> {
+async fn create(of: &OfDeployment, description: &str, canary: bool, output: &Output) -> Result<()> {
     let (client, org, deployment) = find(of).await?;
-    let body = json!({ "description": description });
+    let mut body = json!({ "description": description });
+    if canary {
+        body["canary"] = true.into();
+    }
     let key = client.create_deployment_key(&org, &deployment, &body).await?;
     reveal(&key, output);
     Ok(())

@@ -81,6 +81,8 @@ fn environment() -> Result<Settings> {
         guesses_per_minute: number::<NonZeroU32>("KEYDOCK_GUESSES_PER_MINUTE")?,
         outbound_allow: variable("KEYDOCK_OUTBOUND_ALLOW").map(list),
         leaked_keys: variable("KEYDOCK_LEAKED_KEYS"),
+        dormant_after_days: number("KEYDOCK_DORMANT_AFTER_DAYS")?,
+        dormant_warning_days: number("KEYDOCK_DORMANT_WARNING_DAYS")?,
         ..Settings::default()
     })
 }
