@@ -8,6 +8,7 @@ pub mod hygiene;
 pub mod id;
 pub mod limits;
 pub mod organizations;
+pub mod pepper;
 pub mod role;
 pub mod scan;
 pub mod secret;

@@ -2,12 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::{CryptoRng, RngExt as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
+
+pub use crate::pepper::{Pepper, PepperId};
 
 /// What a key opens. The word is used in messages, logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +172,7 @@ impl SecretKey {
         Ok(Self { text, len: u8::try_from(PREFIXED_LEN).unwrap_or(u8::MAX) })
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.text[..usize::from(self.len)]
     }
 
@@ -184,6 +185,18 @@ impl SecretKey {
     /// The first eight hexadecimal digits of its SHA-256, for comparing with a key one holds.
     pub fn fingerprint(&self) -> String {
         hex::encode(&Sha256::digest(self.as_bytes())[..4])
+    }
+
+    /// Its SHA-256 as others may have kept it: of the text that the server writes, and, of a UUID, of
+    /// the same without hyphens.
+    pub fn sha256(&self) -> impl Iterator<Item = [u8; 32]> {
+        let text = self.as_bytes();
+        let plain = (text.len() == 36).then(|| {
+            let mut hash = Sha256::new();
+            text.split(|byte| *byte == b'-').for_each(|part| hash.update(part));
+            hash.finalize().into()
+        });
+        std::iter::once(Sha256::digest(text).into()).chain(plain)
     }
 
     /// Gives up the clear text, for the one response that shows it.
@@ -213,51 +226,6 @@ fn checksum(body: &[u8]) -> [u8; CHECKSUM_CHARS] {
         rest /= ALPHABET.len();
     }
     text
-}
-
-/// The server's key for digests of secrets. It lives outside the database.
-#[derive(Clone)]
-pub struct Pepper {
-    keyed: Hmac<Sha256>,
-}
-
-impl Pepper {
-    /// How many bytes a pepper has.
-    pub const LEN: usize = 32;
-
-    /// A pepper from its bytes.
-    pub fn new(bytes: &Zeroizing<[u8; Self::LEN]>) -> Self {
-        let keyed = Hmac::new_from_slice(bytes.as_slice()).expect("HMAC takes a key of any length");
-        Self { keyed }
-    }
-
-    /// The form of `secret` that is stored and looked up.
-    pub fn digest(&self, secret: &SecretKey) -> KeyDigest {
-        KeyDigest(self.mac(secret.as_bytes()))
-    }
-
-    /// A digest of something else that must not be stored in clear, such as a session cookie.
-    ///
-    /// `purpose` keeps digests of different things apart.
-    pub fn digest_of(&self, purpose: &str, secret: &[u8]) -> [u8; 32] {
-        let mut mac = self.keyed.clone();
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(secret);
-        mac.finalize().into_bytes().into()
-    }
-
-    fn mac(&self, bytes: &[u8]) -> [u8; 32] {
-        let mut mac = self.keyed.clone();
-        mac.update(bytes);
-        mac.finalize().into_bytes().into()
-    }
-}
-
-impl fmt::Debug for Pepper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pepper(…)")
-    }
 }
 
 /// HMAC-SHA-256 of a [`SecretKey`] under the server's [`Pepper`]; compared in constant time.
@@ -311,6 +279,7 @@ impl fmt::Debug for KeyDigest {
 mod tests {
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
+    use zeroize::Zeroizing;
 
     use super::*;
 

@@ -18,6 +18,7 @@ use crate::{
         journal::Journal,
         keyring::Keyring,
         passwords::Passwords,
+        peppers::Peppers,
         secrets::Minting,
         throttle::{Guesses, SignIns},
     },
@@ -47,7 +48,7 @@ struct Inner {
     config: Config,
     db: Db,
     blobs: Blobs,
-    pepper: Pepper,
+    peppers: Peppers,
     keyring: Keyring,
     journal: Journal,
     passwords: Passwords,
@@ -74,8 +75,8 @@ pub struct Parts {
     pub db: Db,
     /// The store of documents.
     pub blobs: Blobs,
-    /// The server's key for digests.
-    pub pepper: Pepper,
+    /// The server's keys for digests.
+    pub peppers: Peppers,
     /// Where documents are read.
     pub sandbox: Sandbox,
 }
@@ -83,9 +84,9 @@ pub struct Parts {
 impl App {
     /// An application on these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, db, blobs, pepper, sandbox } = parts;
+        let Parts { config, db, blobs, peppers, sandbox } = parts;
         let at_once = std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1));
-        let journal = Journal::at(config.revocation_journal.clone(), &pepper);
+        let journal = Journal::at(config.revocation_journal.clone(), peppers.identity());
         Self(Arc::new(Inner {
             guesses: Guesses::new(config.guesses, Duration::from_mins(1)),
             sign_ins: SignIns::new(),
@@ -97,7 +98,7 @@ impl App {
             config,
             db,
             blobs,
-            pepper,
+            peppers,
             keyring: Keyring::default(),
             journal,
             passwords: Passwords::new(at_once),
@@ -124,9 +125,14 @@ impl App {
         &self.0.blobs
     }
 
-    /// The server's key for digests.
+    /// The server's key for digests, as long as no other one is current.
     pub fn pepper(&self) -> &Pepper {
-        &self.0.pepper
+        self.0.peppers.current()
+    }
+
+    /// All of them.
+    pub fn peppers(&self) -> &Peppers {
+        &self.0.peppers
     }
 
     /// How secrets are made and stored here.
@@ -221,7 +227,7 @@ impl App {
                 if changes::write_down(tx).await? > 0 && self.journal().is_behind() {
                     return Err(journal_is_behind());
                 }
-                audit_log::write_down(tx, self.pepper()).await?;
+                audit_log::write_down(tx, self.peppers()).await?;
                 Ok::<_, Error>(value)
             })
             .await

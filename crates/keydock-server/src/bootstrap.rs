@@ -1,6 +1,8 @@
 //! The start of a server: folders, pepper, database, and at the very first start an administrator,
 //! an organization and its first key.
 
+mod pepper_file;
+
 use std::{
     fs,
     io::{self, Write as _},
@@ -9,26 +11,30 @@ use std::{
 };
 
 use keydock_core::{
-    secret::Pepper,
     text::{Email, Username},
     time::{Clock, Timestamp},
 };
 use keydock_engine::sandbox::Sandbox;
 use keydock_storage::{
     blobs::{Blobs, Folder},
-    db::{self, Db, Tx, args},
+    db::{self, Db, Tx},
 };
-use rand::{RngExt as _, SeedableRng as _, TryRng as _, rngs::SysRng};
+use rand::{SeedableRng as _, TryRng as _, rngs::SysRng};
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+pub use self::pepper_file::{
+    add_pepper, check_pepper, peppers_for, peppers_in, present_peppers, remove_pepper,
+};
+pub(crate) use self::pepper_file::{for_restore, reload};
 use crate::{
     App, Error, Parts,
     access::{
         System, changes,
         journal::{self, Recovered},
         passwords::Password,
+        peppers::Peppers,
     },
     audit_log,
     config::{Config, FirstAdmin},
@@ -48,7 +54,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The pepper file has the wrong length.
-    #[error("{path} must hold 64 hexadecimal digits, as `openssl rand -hex 32` prints them")]
+    #[error(
+        "{path} must hold 64 hexadecimal digits on each line, as `openssl rand -hex 32` prints them"
+    )]
     MalformedPepper {
         /// Which file.
         path: PathBuf,
@@ -61,6 +69,20 @@ pub enum StartError {
     OtherPepper {
         /// Which file.
         path: PathBuf,
+    },
+    /// A pepper that was replaced is needed still, and is not there.
+    #[error(
+        "{path} lacks the pepper {id}: it was replaced, but {secrets} secret(s) were not used since \
+         and are stored under it. Put its line back into the file; `keydock pepper status` tells what \
+         is needed, `keydock pepper retire` ends the need"
+    )]
+    MissingPepper {
+        /// Which file.
+        path: PathBuf,
+        /// What the pepper is called.
+        id: String,
+        /// How many secrets are stored under it.
+        secrets: i64,
     },
     /// The journal of revocations is not of the keys in the database.
     #[error(
@@ -102,17 +124,17 @@ pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
     make_folder(&config.blobs())?;
     let db = connect(&config).await?;
     db.migrate().await?;
-    let pepper = pepper(&config, &db).await?;
-    let adopted = audit_log::adopt(&db, &pepper).await?;
+    let peppers = pepper_file::open(&config, &db).await?;
+    let adopted = audit_log::adopt(&db, peppers.current()).await?;
     if adopted > 0 {
         tracing::info!(events = adopted, "the audit log is a chain from now on");
     }
     if let Some(folder) = config.revocation_journal.parent() {
         make_folder(folder)?;
     }
-    recover(&config, &db, &pepper).await?;
+    recover(&config, &db, &peppers).await?;
     let blobs = Blobs::Folder(Folder::open_at(config.blobs())?);
-    let app = App::new(Parts { config, db, blobs, pepper, sandbox });
+    let app = App::new(Parts { config, db, blobs, peppers, sandbox });
     // What was committed and not answered when the server ended.
     let caught_up = app.journal().catch_up(app.db()).await;
     caught_up.map_err(|error| unusable_journal(app.config(), &error))?;
@@ -121,16 +143,16 @@ pub async fn open(config: Config, sandbox: Sandbox) -> Result<App, StartError> {
 
 /// Closes what was revoked since, if the database is an older one than its journal (DUR-04), before
 /// any key is trusted.
-async fn recover(config: &Config, db: &Db, pepper: &Pepper) -> Result<(), StartError> {
+async fn recover(config: &Config, db: &Db, peppers: &Peppers) -> Result<(), StartError> {
     let journaled = journal::read(&config.revocation_journal);
     if let Some(journaled) = journaled.map_err(|error| unusable_journal(config, &error))? {
-        if !journaled.is_of(pepper) {
+        if !journaled.is_of(&[peppers.identity()]) {
             return Err(StartError::OtherJournal { path: config.revocation_journal.clone() });
         }
         let recovered = db
             .write(async |tx| {
                 let recovered = journal::recover(tx, &journaled).await?;
-                finish_restoring(tx, pepper, recovered).await?;
+                finish_restoring(tx, peppers, recovered).await?;
                 Ok::<_, Error>(recovered)
             })
             .await?;
@@ -156,7 +178,7 @@ fn unusable_journal(config: &Config, error: &Error) -> StartError {
 /// The last steps of a transaction that puts an older state in place.
 pub(crate) async fn finish_restoring(
     tx: &mut Tx,
-    pepper: &Pepper,
+    peppers: &Peppers,
     recovered: Recovered,
 ) -> Result<(), Error> {
     let detail = match recovered {
@@ -166,7 +188,7 @@ pub(crate) async fn finish_restoring(
     };
     audit_log::record_restored(tx, detail)?;
     changes::write_down(tx).await?;
-    audit_log::write_down(tx, pepper).await
+    audit_log::write_down(tx, peppers).await
 }
 
 /// Connects to the database and changes nothing in it.
@@ -199,116 +221,9 @@ pub fn make_folder(path: &Path) -> Result<(), StartError> {
         .map_err(|source| StartError::File { path: path.to_owned(), source })
 }
 
-/// Reads the pepper, or makes one for a database that has none yet.
-async fn pepper(config: &Config, db: &Db) -> Result<Pepper, StartError> {
-    let known = known_pepper(db).await?;
-    let pepper = match find_pepper(config, known.as_deref())? {
-        Some(pepper) => pepper,
-        None => Pepper::new(&make_pepper(&config.pepper_file)?),
-    };
-    if known.is_none() {
-        remember(db, &check_of(&pepper)).await?;
-        // Of two nodes that start together, the other one may have been faster.
-        find_pepper(config, known_pepper(db).await?.as_deref())?;
-    }
-    Ok(pepper)
-}
-
-/// Checks that the pepper fits the database, as the start does, and makes none. `false` if there is
-/// none yet.
-pub async fn check_pepper(config: &Config, db: Option<&Db>) -> Result<bool, StartError> {
-    let known = match db {
-        Some(db) if db.pending_migrations().await?.is_empty() => known_pepper(db).await?,
-        _ => None,
-    };
-    Ok(find_pepper(config, known.as_deref())?.is_some())
-}
-
-/// The pepper, for somebody who only looks: none if its file is not here. One of another database is
-/// an error.
-pub async fn present_pepper(config: &Config, db: &Db) -> Result<Option<Pepper>, StartError> {
-    if read_pepper(&config.pepper_file)?.is_none() {
-        return Ok(None);
-    }
-    find_pepper(config, known_pepper(db).await?.as_deref())
-}
-
-/// The pepper of the file, unless it is not the one that the database knows.
-fn find_pepper(config: &Config, known: Option<&str>) -> Result<Option<Pepper>, StartError> {
-    let path = &config.pepper_file;
-    let pepper = read_pepper(path)?.map(|bytes| Pepper::new(&bytes));
-    match (known, pepper) {
-        (Some(_), None) => Err(StartError::OtherPepper { path: path.clone() }),
-        (Some(known), Some(pepper)) if known != check_of(&pepper) => {
-            Err(StartError::OtherPepper { path: path.clone() })
-        }
-        (_, pepper) => Ok(pepper),
-    }
-}
-
-/// What the database keeps to know the pepper again.
-fn check_of(pepper: &Pepper) -> String {
-    hex::encode(pepper.digest_of("check", b"keydock"))
-}
-
-async fn known_pepper(db: &Db) -> Result<Option<String>, StartError> {
-    Ok(db.read(async |tx| known_pepper_in(tx).await).await?)
-}
-
-/// How the database knows its pepper again, if it has met it.
-pub(crate) async fn known_pepper_in(tx: &mut Tx) -> Result<Option<String>, db::Error> {
-    let sql = "SELECT value FROM settings WHERE name = 'pepper_check'";
-    tx.fetch_optional(sql, args![]).await
-}
-
-/// The pepper in its file, if it is there and is the one of a database that knows it by this.
-pub(crate) fn pepper_of(
-    config: &Config,
-    known: Option<&str>,
-) -> Result<Option<Pepper>, StartError> {
-    match find_pepper(config, known) {
-        Err(StartError::OtherPepper { .. }) => Ok(None),
-        found => found,
-    }
-}
-
 /// When every key was switched off by a restore, and how many are so still; none if nobody has to know.
 pub async fn quarantined(db: &Db) -> Result<Option<(Timestamp, i64)>, StartError> {
     Ok(db.read(async |tx| journal::quarantined(tx).await).await?)
-}
-
-async fn remember(db: &Db, check: &str) -> Result<(), StartError> {
-    db.write(async |tx| {
-        let sql = "INSERT INTO settings (name, value) VALUES ('pepper_check', $1)
-                   ON CONFLICT (name) DO NOTHING";
-        tx.execute(sql, args![check]).await
-    })
-    .await?;
-    Ok(())
-}
-
-type PepperBytes = Zeroizing<[u8; Pepper::LEN]>;
-
-fn read_pepper(path: &Path) -> Result<Option<PepperBytes>, StartError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(StartError::File { path: path.to_owned(), source }),
-    };
-    let mut bytes = Zeroizing::new([0; Pepper::LEN]);
-    hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
-        .map_err(|_| StartError::MalformedPepper { path: path.to_owned() })?;
-    Ok(Some(bytes))
-}
-
-fn make_pepper(path: &Path) -> Result<PepperBytes, StartError> {
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
-    }
-    let bytes: PepperBytes = Zeroizing::new(random_numbers()?.random());
-    let text = Zeroizing::new(format!("{}\n", hex::encode(bytes.as_slice())));
-    write_secret_file(path, text.as_bytes())?;
-    Ok(bytes)
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

@@ -31,9 +31,11 @@ pub mod webhooks;
 pub mod workflows;
 
 pub mod console;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod outbound;
+pub mod peppers;
 pub mod telemetry;
 pub mod web;
 

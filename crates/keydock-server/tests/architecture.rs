@@ -12,7 +12,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &[]),
     ("axum", &["api.rs", "console/mod.rs", "access.rs", "app.rs"]),
     (".reveal()", &["api.rs", "bootstrap.rs"]),
-    ("Pepper::new", &["bootstrap.rs", "verify/tests.rs"]),
+    ("Pepper::new", &["bootstrap/pepper_file.rs", "access/peppers.rs", "verify/tests.rs"]),
 ];
 
 /// Folders in which HTTP is at home.
@@ -125,6 +125,14 @@ fn statements_name_the_organization() {
         ("access/key_store.rs", "FROM keys WHERE is_active ORDER BY id"),
         ("access/key_store.rs", "modified_at = $1 WHERE is_active"),
         ("access/key_store.rs", "FROM keys WHERE NOT is_active AND modified_at = $1"),
+        // Which digests were made with which pepper, and new digests for old: of everybody.
+        ("access/pepper_store.rs", "FROM keys WHERE pepper = $1"),
+        ("access/pepper_store.rs", "UPDATE keys SET digest = m.moved_to"),
+        ("access/pepper_store.rs", "UPDATE keys SET previous_digest = m.moved_to"),
+        ("peppers/store.rs", "SELECT s.id, CAST(SUM(s.secrets)"),
+        ("peppers/store.rs", "SELECT s.pepper, s.kind"),
+        ("peppers/store.rs", "DELETE FROM sessions WHERE pepper = $1"),
+        ("import/store.rs", "UNION SELECT k.previous_digest"),
         // Upkeep: what is over for long enough, of everybody.
         ("store/uses.rs", "WHERE last_used_at < $1"),
         ("store/uses.rs", "WHERE hour < $1"),

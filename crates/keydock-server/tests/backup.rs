@@ -132,7 +132,9 @@ impl Drill {
         let app = &self.test.app;
         let (operator, pepper) = (System::operator(), app.pepper().clone());
         let report = app
-            .read(async |tx| verify::verify(tx, &operator, Some(&pepper), None).await)
+            .read(async |tx| {
+                verify::verify(tx, &operator, std::slice::from_ref(&pepper), None).await
+            })
             .await
             .unwrap();
         report.is_whole()

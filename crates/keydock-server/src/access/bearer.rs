@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use keydock_core::{
     organizations::OrgName,
     role::Tier,
-    secret::{KeyDigest, SecretKey},
+    secret::{KeyDigest, PepperId, SecretKey},
     time::Timestamp,
 };
 
@@ -121,7 +121,50 @@ impl App {
         used: &Use<'_>,
         then: impl FnOnce(Seen<'_>) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
-        self.keyring().verify_then(&self.digest(token)?, used, then)
+        let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        let pepper = self.pepper();
+        let digest = pepper.digest(&secret);
+        let mut then = Some(then);
+        let mut then = |seen: Seen<'_>| then.take().and_then(|then| then(seen));
+        match self.keyring().verify_then(&digest, used, &mut then) {
+            Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
+                self.find_elsewhere(&secret, (&digest, pepper.id()), |digest| {
+                    self.keyring().verify_then(digest, used, &mut then)
+                })
+            }
+            verified => verified,
+        }
+    }
+
+    /// Looks for a secret that the current pepper did not find under whatever else it may be stored, and
+    /// has it made anew if it is there.
+    fn find_elsewhere<T>(
+        &self,
+        secret: &SecretKey,
+        (current, pepper): (&KeyDigest, PepperId),
+        mut find: impl FnMut(&KeyDigest) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        for digest in self.peppers().elsewhere(secret) {
+            match find(&digest) {
+                Err(Refusal::UnknownKey) => {}
+                Err(Refusal::KeysUnavailable) => return Err(Refusal::KeysUnavailable),
+                found => {
+                    self.peppers().moves().note(&digest, current, pepper);
+                    return found;
+                }
+            }
+        }
+        // It may have been moved to its new place between the two looks.
+        find(current)
+    }
+
+    /// Whether this is a secret that works, or did.
+    pub(crate) fn knows(&self, secret: &SecretKey) -> bool {
+        let digest = self.pepper().digest(secret);
+        let knows = |digest: &KeyDigest| self.keyring().knows(digest);
+        knows(&digest)
+            || (self.peppers().has_elsewhere()
+                && (self.peppers().elsewhere(secret).iter().any(knows) || knows(&digest)))
     }
 
     /// What is true of a token that somebody asks about. This is neither a use nor a guess.
@@ -131,17 +174,26 @@ impl App {
         ip: Option<IpAddr>,
         sighting: impl FnOnce() -> Sighting,
     ) -> Result<Inspected, Refusal> {
-        self.inspect(&self.digest(token)?, ip, sighting)
+        let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
+        self.inspect(&secret, ip, sighting)
     }
 
     fn inspect(
         &self,
-        digest: &KeyDigest,
+        secret: &SecretKey,
         ip: Option<IpAddr>,
         sighting: impl FnOnce() -> Sighting,
     ) -> Result<Inspected, Refusal> {
         let at = self.db().clock().now();
-        let inspected = self.keyring().inspect(digest, at, Instant::now())?;
+        let pepper = self.pepper();
+        let digest = pepper.digest(secret);
+        let inspect = |digest: &KeyDigest| self.keyring().inspect(digest, at, Instant::now());
+        let inspected = match inspect(&digest) {
+            Err(Refusal::UnknownKey) if self.peppers().has_elsewhere() => {
+                self.find_elsewhere(secret, (&digest, pepper.id()), inspect)?
+            }
+            inspected => inspected?,
+        };
         let guard = inspected.verified.guard.as_ref();
         if guard.is_some_and(|guard| guard.controls().is_canary) {
             let refusal = Refusal::Canary(inspected.verified.genuine());
@@ -152,10 +204,9 @@ impl App {
 
     /// Whether this is the secret of a key, as far as whoever sends it may know.
     pub(super) fn is_key(&self, secret: &SecretKey, head: Head<'_>) -> bool {
-        let digest = self.pepper().digest(secret);
         let ip = client_address(head, self.config());
-        self.keyring().knows(&digest)
-            && self.inspect(&digest, Some(ip), || sighting(head, ip)).err()
+        self.knows(secret)
+            && self.inspect(secret, Some(ip), || sighting(head, ip)).err()
                 != Some(Refusal::UnknownKey)
     }
 
@@ -172,10 +223,10 @@ impl App {
         Refusal::UnknownKey
     }
 
-    /// The form of a token that is looked up.
-    pub(super) fn digest(&self, token: &str) -> Result<KeyDigest, Refusal> {
+    /// The forms of a token that may be stored.
+    pub(super) fn digests(&self, token: &str) -> Result<Vec<KeyDigest>, Refusal> {
         let secret = SecretKey::parse(token).map_err(|_| Refusal::MalformedKey)?;
-        Ok(self.pepper().digest(&secret))
+        Ok(self.peppers().digests(&secret))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keydock_core::{secret::KeyDigest, time::Timestamp};
 use keydock_storage::db::{self, FromRow, Row, Tx, args};
+use serde_json::{Value, json};
 
 use crate::Result;
 
@@ -18,6 +19,8 @@ const KEEP: Duration = Duration::from_hours(24);
 pub(super) struct Change {
     pub(super) seq: i64,
     pub(super) digest: KeyDigest,
+    /// The digest under which the secret is found since.
+    pub(super) moved_to: Option<KeyDigest>,
 }
 
 /// Notes that what is true of a secret changes with this transaction.
@@ -25,17 +28,60 @@ pub fn record(tx: &mut Tx, digest: &KeyDigest) {
     tx.announce_about(TOPIC, digest.to_hex());
 }
 
+/// Notes that a secret is found under another digest from this transaction on. The new one is read
+/// before the old one is forgotten, so that there is no moment at which the secret is unknown.
+pub(super) fn record_move(tx: &mut Tx, from: &KeyDigest, to: &KeyDigest) {
+    tx.announce_about(TOPIC, to.to_hex());
+    tx.announce_about(TOPIC, format!("{}>{}", from.to_hex(), to.to_hex()));
+}
+
 /// Writes down what was noted, as the last step of a transaction: the counter is a row that stays
 /// locked until the commit, so that numbers come in the order of commits, and nobody who holds it
 /// waits for anything else. Tells how many there were.
 pub(crate) async fn write_down(tx: &mut Tx) -> Result<usize> {
-    let digests = tx.take_notes(TOPIC);
-    for digest in &digests {
-        let seq = tx.next_in("key_changes").await?;
-        let sql = "INSERT INTO key_changes (seq, digest, at) VALUES ($1, $2, $3)";
-        tx.execute(sql, args![seq, digest, tx.now()]).await?;
+    let notes = tx.take_notes(TOPIC);
+    if notes.is_empty() {
+        return Ok(0);
     }
-    Ok(digests.len())
+    let count = |notes: &[String]| i64::try_from(notes.len()).unwrap_or(i64::MAX);
+    let mut last = tx.next_many_in("key_changes", count(&notes)).await?;
+    let mut notes = notes;
+    // Who read a digest before it was moved, and changes the key after, means the secret that is found
+    // elsewhere by now. Whoever moved it has committed, because the counter is ours.
+    let moved = moved_meanwhile(tx, &notes).await?;
+    if !moved.is_empty() {
+        last = tx.next_many_in("key_changes", count(&moved)).await?;
+        notes.extend(moved);
+    }
+    let first = last - count(&notes) + 1;
+    let rows: Value = (first..).zip(&notes).map(|(seq, note)| row(seq, note)).collect();
+    let sql = tx.in_dialect(
+        "INSERT INTO key_changes (seq, digest, moved_to, at)
+         SELECT value ->> 'seq', value ->> 'digest', value ->> 'moved', $2 FROM json_each($1)",
+        "INSERT INTO key_changes (seq, digest, moved_to, at)
+         SELECT c.seq, c.digest, c.moved, $2
+         FROM json_to_recordset($1::json) AS c (seq bigint, digest text, moved text)",
+    );
+    tx.execute(sql, args![rows.to_string(), tx.now()]).await?;
+    Ok(notes.len())
+}
+
+fn row(seq: i64, note: &str) -> Value {
+    let (digest, to) = note.split_once('>').map_or((note, None), |(from, to)| (from, Some(to)));
+    json!({"seq": seq, "digest": digest, "moved": to})
+}
+
+/// Where the secrets of these notes are found now, as far as they were moved.
+async fn moved_meanwhile(tx: &mut Tx, notes: &[String]) -> Result<Vec<String>> {
+    let digests: Value =
+        notes.iter().filter(|note| !note.contains('>')).map(String::as_str).collect();
+    let sql = tx.in_dialect(
+        "SELECT DISTINCT c.moved_to FROM json_each($1) AS d
+         JOIN key_changes c ON c.digest = d.value WHERE c.moved_to IS NOT NULL",
+        "SELECT DISTINCT c.moved_to FROM json_array_elements_text($1::json) AS d
+         JOIN key_changes c ON c.digest = d.value WHERE c.moved_to IS NOT NULL",
+    );
+    Ok(tx.fetch_all(sql, args![digests.to_string()]).await?)
 }
 
 pub(super) async fn newest(tx: &mut Tx) -> Result<i64> {
@@ -44,7 +90,7 @@ pub(super) async fn newest(tx: &mut Tx) -> Result<i64> {
 }
 
 pub(super) async fn after(tx: &mut Tx, seq: i64) -> Result<Vec<Change>> {
-    let sql = "SELECT seq, digest FROM key_changes WHERE seq > $1 ORDER BY seq";
+    let sql = "SELECT seq, digest, moved_to FROM key_changes WHERE seq > $1 ORDER BY seq";
     Ok(tx.fetch_all(sql, args![seq]).await?)
 }
 
@@ -59,6 +105,10 @@ pub async fn forget_old(tx: &mut Tx) -> Result<()> {
 
 impl FromRow for Change {
     fn from_row(row: &Row) -> Result<Self, db::Error> {
-        Ok(Self { seq: row.int("seq")?, digest: row.parse("digest")? })
+        Ok(Self {
+            seq: row.int("seq")?,
+            digest: row.parse("digest")?,
+            moved_to: row.parse_opt("moved_to")?,
+        })
     }
 }

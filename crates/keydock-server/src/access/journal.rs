@@ -59,10 +59,32 @@ pub struct Journaled {
     from: i64,
     /// Up to this one.
     last: i64,
-    /// Of each secret, the last change and whether it works since.
-    secrets: HashMap<String, (i64, bool)>,
+    /// Of each secret, the last change and what is true of it since.
+    secrets: HashMap<String, (i64, Word)>,
     /// How many bytes of the file were read: a line that was cut off by a crash is none.
     whole: u64,
+}
+
+/// What a journal says of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    /// It works.
+    Open,
+    /// It does not.
+    Closed,
+    /// It is found under this digest since, because it was made anew with another pepper.
+    Moved(String),
+}
+
+impl Word {
+    fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        Some(match words.next()? {
+            "open" => Self::Open,
+            "closed" => Self::Closed,
+            "moved" => Self::Moved(words.next()?.parse::<KeyDigest>().ok()?.to_hex()),
+            _ => return None,
+        })
+    }
 }
 
 /// What was done to the keys of a database that is older than its journal.
@@ -77,14 +99,10 @@ pub enum Recovered {
 }
 
 impl Journal {
-    /// The journal at this place. The file is opened, or made, when it is first needed.
-    pub fn at(path: PathBuf, pepper: &Pepper) -> Self {
-        Self {
-            path,
-            identity: identity(pepper),
-            open: Mutex::default(),
-            behind: AtomicBool::new(false),
-        }
+    /// The journal of the server that is known by this. The file is opened, or made, when it is first
+    /// needed.
+    pub fn at(path: PathBuf, identity: String) -> Self {
+        Self { path, identity, open: Mutex::default(), behind: AtomicBool::new(false) }
     }
 
     /// Whether changes could not be written lately. Nothing more is to be revoked until they are.
@@ -161,17 +179,23 @@ async fn lines_after(tx: &mut Tx, seq: i64) -> Result<(String, i64)> {
             // Changes that nobody will ever know: the journal says so.
             let _ = writeln!(lines, "from {}", change.seq - 1);
         }
+        last = change.seq;
+        let digest = change.digest.to_hex();
+        if let Some(to) = change.moved_to {
+            let _ = writeln!(lines, "{last} {digest} moved {}", to.to_hex());
+            continue;
+        }
         let entry = keys::find_entry(tx, &mut shared, &change.digest).await?;
         let works = entry.is_some_and(|entry| entry.standing == Standing::Active);
         let word = if works { "open" } else { "closed" };
-        let _ = writeln!(lines, "{} {} {word}", change.seq, change.digest.to_hex());
-        last = change.seq;
+        let _ = writeln!(lines, "{last} {digest} {word}");
     }
     Ok((lines, last))
 }
 
-/// What the journal of one pepper is known by: others say nothing about its keys.
-fn identity(pepper: &Pepper) -> String {
+/// What the journal of a server is known by whose first pepper was this one: others say nothing about
+/// its keys.
+pub fn identity(pepper: &Pepper) -> String {
     hex::encode(&pepper.digest_of("journal of revocations", b"")[..16])
 }
 
@@ -202,30 +226,44 @@ fn parse(text: &str) -> Option<Journaled> {
         let mut parts = line.split(' ');
         let seq: i64 = parts.next()?.parse().ok()?;
         let digest: KeyDigest = parts.next()?.parse().ok()?;
-        let works = match parts.next()? {
-            "open" => true,
-            "closed" => false,
-            _ => return None,
-        };
+        let word = Word::parse(parts)?;
         journaled.last = journaled.last.max(seq);
-        let known = journaled.secrets.entry(digest.to_hex()).or_insert((seq, works));
+        let known = journaled.secrets.entry(digest.to_hex()).or_insert((seq, word.clone()));
         if seq >= known.0 {
-            *known = (seq, works);
+            *known = (seq, word);
         }
     }
     Some(journaled)
 }
 
 impl Journaled {
-    /// Whether it is about the keys of this pepper.
-    pub fn is_of(&self, pepper: &Pepper) -> bool {
-        self.identity == identity(pepper)
+    /// Whether it is the journal of the server that is known by one of these.
+    pub fn is_of(&self, identities: &[String]) -> bool {
+        identities.contains(&self.identity)
     }
 
     /// The secrets that do not work any more because of what happened after this change.
     fn closed_after(&self, seq: i64) -> impl Iterator<Item = KeyDigest> {
-        let closed = self.secrets.iter().filter(move |(_, (at, works))| *at > seq && !works);
+        let closed =
+            self.secrets.iter().filter(move |(_, (at, word))| *at > seq && !self.works(word));
         closed.filter_map(|(digest, _)| digest.parse().ok())
+    }
+
+    /// Whether a secret works of which this was said last.
+    fn works(&self, word: &Word) -> bool {
+        let mut word = word;
+        // Each step is another pepper, so there are few; a journal that goes in a circle is none.
+        for _ in 0..64 {
+            match word {
+                Word::Open => return true,
+                Word::Closed => return false,
+                Word::Moved(to) => match self.secrets.get(to) {
+                    Some((_, next)) => word = next,
+                    None => return false,
+                },
+            }
+        }
+        false
     }
 }
 
@@ -317,6 +355,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_moved_works_as_long_as_it_does_where_it_is_now() {
+        let [one, two, three] = [1, 2, 3].map(|byte| digest(byte).to_hex());
+        let moved = format!(
+            "{FORM} x\nfrom 3\n4 {two} open\n5 {one} moved {two}\n6 {three} open\n7 {two} moved {three}\n"
+        );
+        assert_eq!(parse(&moved).unwrap().closed_after(3).count(), 0);
+        let closed = format!("{moved}8 {three} closed\n");
+        let closed = parse(&closed).unwrap();
+        assert_eq!(closed.closed_after(3).count(), 3, "under whichever name a backup has it");
+        let circle = format!("{FORM} x\nfrom 3\n4 {one} moved {two}\n5 {two} moved {one}\n");
+        assert_eq!(parse(&circle).unwrap().closed_after(3).count(), 2);
+    }
+
+    #[test]
     fn what_is_no_journal_is_not_taken_for_one() {
         let one = digest(1).to_hex();
         for text in [
@@ -325,6 +377,7 @@ mod tests {
             format!("{FORM} x\nfrom one\n"),
             "keydock revocations 2 x\nfrom 1\n".to_owned(),
             format!("{FORM} x\nfrom 1\n2 {one} maybe\n"),
+            format!("{FORM} x\nfrom 1\n2 {one} moved\n"),
             format!("{FORM} x\nfrom 1\n2 zz closed\n3 {one} closed\n"),
         ] {
             assert!(parse(&text).is_none(), "{text}");

@@ -12,7 +12,10 @@ use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305,
     aead::{Aead as _, Payload},
 };
-use keydock_core::id::{self, Id};
+use keydock_core::{
+    id::{self, Id},
+    secret::Pepper,
+};
 use keydock_storage::db::Tx;
 use rand::RngExt;
 use serde::Serialize;
@@ -69,7 +72,8 @@ impl FromRequestParts<App> for Once {
 pub struct Doing<'a> {
     app: &'a App,
     caller: &'a Caller,
-    kept: Option<Kept>,
+    /// One for each pepper, since the answer may have been sealed before the pepper was replaced.
+    kept: Vec<Kept>,
 }
 
 /// Where the answer is kept, and how it is sealed.
@@ -82,19 +86,12 @@ struct Kept {
 impl Once {
     /// The request of this caller with this body.
     pub(crate) fn by<'a>(self, caller: &'a Caller, body: &Fields, app: &'a App) -> Doing<'a> {
-        let kept = self.0.map(|Asked { name, route }| {
+        let mut kept = Vec::new();
+        if let Some(Asked { name, route }) = self.0 {
             let who = format!("{}\n{}\n{route}\n", caller.org.number, caller.actor.identity());
-            let named = |purpose: &str| {
-                let text = Zeroizing::new(format!("{who}{}", name.as_str()));
-                app.pepper().digest_of(purpose, text.as_bytes())
-            };
-            let seal = Zeroizing::new(named("seal of an answer"));
-            Kept {
-                id: hex::encode(named("name of a request")),
-                request: hex::encode(app.pepper().digest_of("body of a request", &body.bytes())),
-                seal: XChaCha20Poly1305::new((&*seal).into()),
-            }
-        });
+            let text = Zeroizing::new(format!("{who}{}", name.as_str()));
+            kept.extend(app.peppers().live().map(|pepper| Kept::with(pepper, &text, body)));
+        }
         Doing { app, caller, kept }
     }
 }
@@ -115,18 +112,20 @@ impl Doing<'_> {
         let Self { app, caller, kept } = self;
         let org = caller.org.number;
         app.write(async |tx| {
-            let Some(kept) = kept else {
+            let Some(newest) = kept.first() else {
                 let (_, answer) = work(tx).await?;
                 return serde_json::to_value(answer).map_err(Error::internal);
             };
-            if let Some(before) = keys::find_sealed(tx, org, &kept.id).await? {
-                return kept.open(&before);
+            for kept in &kept {
+                if let Some(before) = keys::find_sealed(tx, org, &kept.id).await? {
+                    return kept.open(&before);
+                }
             }
             let (key, answer) = work(tx).await?;
             let answer = serde_json::to_value(answer).map_err(Error::internal)?;
-            let sealed = kept.seal(tx, &answer)?;
+            let sealed = newest.seal(tx, &answer)?;
             let until = tx.now().after(KEPT);
-            keys::keep_sealed(tx, org, key, &kept.id, &sealed, until).await?;
+            keys::keep_sealed(tx, org, key, &newest.id, &sealed, until).await?;
             Ok(answer)
         })
         .await
@@ -134,6 +133,16 @@ impl Doing<'_> {
 }
 
 impl Kept {
+    fn with(pepper: &Pepper, text: &str, body: &Fields) -> Self {
+        let named = |purpose: &str| pepper.digest_of(purpose, text.as_bytes());
+        let seal = Zeroizing::new(named("seal of an answer"));
+        Self {
+            id: hex::encode(named("name of a request")),
+            request: hex::encode(pepper.digest_of("body of a request", &body.bytes())),
+            seal: XChaCha20Poly1305::new((&*seal).into()),
+        }
+    }
+
     fn seal(&self, tx: &mut Tx, answer: &Value) -> Result<Sealed> {
         let nonce: [u8; NONCE] = tx.with_rng(RngExt::random);
         let text = Zeroizing::new(answer.to_string());

@@ -24,7 +24,7 @@ pub struct Possession {
     caller: Caller,
     key: Id<id::AnyKey>,
     opens: Opens,
-    digest: KeyDigest,
+    digests: Vec<KeyDigest>,
 }
 
 impl Possession {
@@ -48,9 +48,9 @@ impl Possession {
         &self.opens
     }
 
-    /// The secret that was presented, in the form that is stored.
-    pub fn digest(&self) -> &KeyDigest {
-        &self.digest
+    /// The secret that was presented, in the forms in which it may be stored.
+    pub fn digests(&self) -> &[KeyDigest] {
+        &self.digests
     }
 }
 
@@ -86,7 +86,7 @@ impl App {
             request_id: visitor.request_id.clone(),
             ip: Some(visitor.ip),
         };
-        let digest = self.digest(token)?;
-        Ok(Some(Possession { caller, key, opens, digest }))
+        let digests = self.digests(token)?;
+        Ok(Some(Possession { caller, key, opens, digests }))
     }
 }

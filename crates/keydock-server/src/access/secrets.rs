@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keydock_core::{
     id::{self, Id, OrgNumber},
-    secret::{KeyDigest, KeyKind, Pepper, SecretForm, SecretKey},
+    secret::{KeyDigest, KeyKind, Pepper, PepperId, SecretForm, SecretKey},
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, Tx};
@@ -34,6 +34,8 @@ pub struct Minted {
     pub secret: SecretKey,
     /// What it is looked up by.
     pub digest: KeyDigest,
+    /// The pepper of that.
+    pub pepper: PepperId,
     /// Its end, for telling keys apart.
     pub last_four: String,
     /// The beginning of its SHA-256, for comparing with a secret one holds.
@@ -46,6 +48,7 @@ impl Minting<'_> {
         let secret = tx.with_rng(|rng| SecretKey::generate(kind, self.form, rng));
         Minted {
             digest: self.pepper.digest(&secret),
+            pepper: self.pepper.id(),
             last_four: secret.last_four(),
             fingerprint: secret.fingerprint(),
             secret,
@@ -88,6 +91,11 @@ impl Digests {
             return Some(Which::Current);
         }
         (self.previous.as_ref() == Some(digest)).then_some(Which::Previous)
+    }
+
+    /// Which of these secrets has one of the digests.
+    pub fn which_of(&self, digests: &[KeyDigest]) -> Option<Which> {
+        digests.iter().find_map(|digest| self.which(digest))
     }
 
     /// Writes down that what these secrets open is about to change with this transaction.

@@ -5,6 +5,7 @@ use keydock_core::{
     id::{OrgNumber, UserNumber},
     organizations::OrgName,
     role::Role,
+    secret::Pepper,
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Row, args};
@@ -48,8 +49,8 @@ pub(super) struct Membership {
 }
 
 /// The stored form of a session cookie.
-pub(crate) fn digest(app: &App, cookie: &str) -> String {
-    hex::encode(app.pepper().digest_of("session", cookie.as_bytes()))
+pub(crate) fn digest(pepper: &Pepper, cookie: &str) -> String {
+    hex::encode(pepper.digest_of("session", cookie.as_bytes()))
 }
 
 /// Finds the session of the request and the membership in the organization called `org`.
@@ -61,10 +62,10 @@ pub(super) async fn find(app: &App, parts: &Parts, org: Option<&str>) -> Result<
     };
     // What is not the name of an organization names none, and no database is asked about it.
     let org = org.filter(|org| org.parse::<OrgName>().is_ok());
-    let digest = digest(app, cookie);
     let found: Option<SignedIn> = app
         .db()
         .read(async |tx| {
+            let now: Timestamp = tx.now();
             let sql = "SELECT s.digest, s.user_id, s.org_id, s.csrf, u.email, u.instance_admin,
                               u.must_change_password,
                               o.id AS member_org, o.name, o.title, m.role
@@ -73,8 +74,14 @@ pub(super) async fn find(app: &App, parts: &Parts, org: Option<&str>) -> Result<
                        LEFT JOIN organizations o ON o.name = $2
                        LEFT JOIN members m ON m.org_id = o.id AND m.user_id = u.id
                        WHERE s.digest = $1 AND s.expires_at > $3";
-            let now: Timestamp = tx.now();
-            Ok::<_, Error>(tx.fetch_optional(sql, args![digest, org.unwrap_or(""), now]).await?)
+            for pepper in app.peppers().live() {
+                let args = args![digest(pepper, cookie), org.unwrap_or(""), now];
+                let found = tx.fetch_optional(sql, args).await?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            Ok::<_, Error>(None)
         })
         .await?;
     if let Some(session) = &found {

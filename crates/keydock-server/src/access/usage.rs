@@ -245,6 +245,16 @@ impl Usage {
         self.lock().iter().filter(|(_, uses)| uses.due <= now).map(|(tag, _)| *tag).collect()
     }
 
+    /// Knows the uses of a secret by its new digest.
+    pub(super) fn rename(&self, from: &Tag, to: Tag) {
+        let mut all = self.lock();
+        if let Some(pending) = all.remove(from)
+            && pending.callers.iter().any(|caller| caller.count > 0)
+        {
+            all.entry(to).or_insert(pending);
+        }
+    }
+
     /// Forgets the uses of a secret that is not there any more.
     pub(super) fn forget(&self, tag: &Tag) {
         self.lock().remove(tag);

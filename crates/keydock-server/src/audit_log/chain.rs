@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::store;
-use crate::{Error, Result};
+use crate::{Error, Result, access::peppers::Peppers};
 
 /// Announced by every transaction that has events to write.
 const TOPIC: &str = "audit";
@@ -53,6 +53,15 @@ pub struct Link {
     pub seal: Option<String>,
     /// The event.
     pub record: Record,
+}
+
+/// The end of the chain, while nobody else can add to it.
+#[derive(Debug)]
+pub(super) struct Locked {
+    pub(super) head: Head,
+    /// The id of the pepper that events are sealed with from there on: since it stands here, all of them
+    /// change it at the same place of the chain.
+    pub(super) pepper: String,
 }
 
 /// The end of the chain.
@@ -106,6 +115,12 @@ pub(super) fn seal(pepper: &Pepper, hash: &str) -> String {
     hex::encode(pepper.digest_of("audit event", hash.as_bytes()))
 }
 
+/// Which of these peppers made the seal of an event.
+pub(super) fn sealed_by(peppers: &[Pepper], link: &Link) -> Option<usize> {
+    let given = link.seal.as_deref()?;
+    peppers.iter().position(|pepper| seal(pepper, &link.hash) == given)
+}
+
 /// Notes an event, to be written as the last step of this transaction.
 pub(super) fn note(tx: &mut Tx, record: &Record) -> Result<()> {
     let note = serde_json::to_string(record).map_err(Error::internal)?;
@@ -116,18 +131,28 @@ pub(super) fn note(tx: &mut Tx, record: &Record) -> Result<()> {
 /// Writes down what was noted, as the last step of a transaction. Numbers come in the order of
 /// commits, because the end of the chain stays locked until then; and since whoever holds it waits
 /// for nothing else, nobody waits in a circle.
-pub(crate) async fn write_down(tx: &mut Tx, pepper: &Pepper) -> Result<()> {
+pub(crate) async fn write_down(tx: &mut Tx, peppers: &Peppers) -> Result<()> {
     let notes = tx.take_notes(TOPIC);
     if notes.is_empty() {
         return Ok(());
     }
     let records = notes.iter().map(|note| serde_json::from_str(note).map_err(Error::internal));
     let records: Vec<Record> = records.collect::<Result<_>>()?;
-    append(tx, pepper, records).await.map_err(unwritable)
+    let Locked { head, pepper } = store::lock_head(tx).await.map_err(unwritable)?;
+    let pepper = peppers.find(&pepper).ok_or_else(|| Error::Unavailable {
+        detail: "This node does not have the current pepper. Its operator has to bring it here.",
+        retry_after: std::time::Duration::from_secs(5),
+        source: None,
+    })?;
+    append(tx, head, pepper, records).await.map_err(unwritable)
 }
 
-async fn append(tx: &mut Tx, pepper: &Pepper, records: Vec<Record>) -> Result<(), db::Error> {
-    let mut head = store::lock_head(tx).await?;
+async fn append(
+    tx: &mut Tx,
+    mut head: Head,
+    pepper: &Pepper,
+    records: Vec<Record>,
+) -> Result<(), db::Error> {
     for record in records {
         head = head.after(&record);
         store::insert(tx, &head, &seal(pepper, &head.hash), &record).await?;
@@ -161,7 +186,7 @@ fn unwritable(error: db::Error) -> Error {
 /// they like.
 pub(crate) async fn adopt(db: &Db, pepper: &Pepper) -> Result<u64> {
     let adopted = db.write(async |tx| {
-        let mut head = store::lock_head(tx).await?;
+        let mut head = store::lock_head(tx).await?.head;
         let mut adopted = 0;
         if head.seq > 0 {
             return Ok(adopted);

@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 use crate::{
     Error, Result,
-    access::{Actor, Admin, Caller, Person, Visitor, leaks::Effect},
+    access::{Actor, Admin, Caller, Person, System, Visitor, leaks::Effect},
 };
 
 /// How often it is said that a key was reported which did not have to be stopped.
@@ -80,6 +80,9 @@ pub enum Action {
     ExecutionRead,
     AdministrationRefused,
     BackupRestored,
+    PepperRotated,
+    PepperRetired,
+    KeysImported,
 }
 
 impl Action {
@@ -114,6 +117,9 @@ impl Action {
             Self::ExecutionRead => "execution_result_read",
             Self::AdministrationRefused => "administration_refused",
             Self::BackupRestored => "backup_restored",
+            Self::PepperRotated => "pepper_rotated",
+            Self::PepperRetired => "pepper_retired",
+            Self::KeysImported => "keys_imported",
         }
     }
 }
@@ -288,6 +294,26 @@ pub(crate) fn record_restored(tx: &mut Tx, detail: Value) -> Result<()> {
         action: Action::BackupRestored,
         actor: &Actor::Server,
         subject: Subject::new("database", &""),
+        detail: members(detail)?,
+        request_id: "",
+        ip: String::new(),
+    };
+    write(tx, event)
+}
+
+/// Writes down what the operator of the server did with a command, in no organization.
+pub(crate) fn record_operated(
+    tx: &mut Tx,
+    _operator: &System,
+    action: Action,
+    subject: &'static str,
+    detail: Value,
+) -> Result<()> {
+    let event = NewEvent {
+        org: None,
+        action,
+        actor: &Actor::Server,
+        subject: Subject::new(subject, &""),
         detail: members(detail)?,
         request_id: "",
         ip: String::new(),

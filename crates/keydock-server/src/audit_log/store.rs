@@ -7,13 +7,14 @@ use keydock_storage::db::{self, FromRow, Row, Tx, args};
 
 use super::{
     Filter,
-    chain::{Head, Link, Record},
+    chain::{Head, Link, Locked, Record},
 };
 use crate::Result;
 
-/// Locks the end of the chain until this transaction ends, and tells where it is.
-pub(super) async fn lock_head(tx: &mut Tx) -> Result<Head, db::Error> {
-    let sql = "UPDATE audit_chain SET seq = seq WHERE id = 1 RETURNING seq, hash";
+/// Locks the end of the chain until this transaction ends. Tells where it is, and which pepper events
+/// are sealed with from there on.
+pub(super) async fn lock_head(tx: &mut Tx) -> Result<Locked, db::Error> {
+    let sql = "UPDATE audit_chain SET seq = seq WHERE id = 1 RETURNING seq, hash, pepper";
     tx.fetch_one(sql, args![]).await
 }
 
@@ -176,6 +177,12 @@ impl Filter {
     fn span(&self) -> (Timestamp, Timestamp) {
         let bound = |at: Option<Timestamp>, open| at.unwrap_or(Timestamp::from_micros(open));
         (bound(self.from, i64::MIN), bound(self.to, i64::MAX))
+    }
+}
+
+impl FromRow for Locked {
+    fn from_row(row: &Row) -> Result<Self, db::Error> {
+        Ok(Self { head: Head::from_row(row)?, pepper: row.text("pepper")? })
     }
 }
 

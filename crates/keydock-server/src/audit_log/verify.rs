@@ -8,7 +8,10 @@ use super::{
     chain::{self, Head, Link},
     store,
 };
-use crate::{Result, access::System};
+use crate::{
+    Result,
+    access::{System, pepper_store},
+};
 
 /// How many events are read at a time.
 const PAGE: i64 = 1_000;
@@ -102,7 +105,11 @@ pub enum End {
 #[derive(Debug)]
 pub struct Verifier<'a> {
     scope: Scope,
-    pepper: Option<&'a Pepper>,
+    peppers: &'a [Pepper],
+    /// Whether there were others before these, which are gone.
+    had_others: bool,
+    /// The newest of them that sealed an event so far.
+    sealed_by: Option<usize>,
     checkpoint: Option<&'a Checkpoint>,
     last: Option<Head>,
     report: Report,
@@ -110,23 +117,37 @@ pub struct Verifier<'a> {
 }
 
 impl<'a> Verifier<'a> {
-    /// Nothing was read yet.
-    pub fn new(
-        scope: Scope,
-        pepper: Option<&'a Pepper>,
-        checkpoint: Option<&'a Checkpoint>,
-    ) -> Self {
+    /// Nothing was read yet. Seals are checked with these peppers, the newest first; with none, they are
+    /// not checked.
+    pub fn new(scope: Scope, peppers: &'a [Pepper], checkpoint: Option<&'a Checkpoint>) -> Self {
         let report = Report {
             events: 0,
             first: None,
             last: None,
             left_out: 0,
-            seals_checked: pepper.is_some(),
+            seals_checked: !peppers.is_empty(),
             checkpoint_compared: checkpoint.is_some(),
             faults: Vec::new(),
             fault_count: 0,
         };
-        Self { scope, pepper, checkpoint, last: None, report, at_checkpoint: None }
+        Self {
+            scope,
+            peppers,
+            had_others: false,
+            sealed_by: None,
+            checkpoint,
+            last: None,
+            report,
+            at_checkpoint: None,
+        }
+    }
+
+    /// Says that older events were sealed with peppers that are retired. The first seal of one that is
+    /// here vouches for them, since it is made of a hash that all of them are part of.
+    #[must_use]
+    pub fn with_retired(mut self, had_others: bool) -> Self {
+        self.had_others = had_others;
+        self
     }
 
     /// Reads the next event.
@@ -138,11 +159,7 @@ impl<'a> Verifier<'a> {
         };
         let follows = self.check_number(link, expected);
         self.check_hash(link, follows);
-        if let Some(pepper) = self.pepper
-            && link.seal.as_deref() != Some(chain::seal(pepper, &link.hash).as_str())
-        {
-            self.fault(link.seq, "its seal was not made by this server");
-        }
+        self.check_seal(link);
         self.report.events += 1;
         self.report.first.get_or_insert(link.seq);
         self.report.last = Some(link.seq);
@@ -154,6 +171,21 @@ impl<'a> Verifier<'a> {
             if checkpoint.hash != link.hash {
                 self.fault(link.seq, "it or an event before it is not what the checkpoint knows");
             }
+        }
+    }
+
+    fn check_seal(&mut self, link: &Link) {
+        if self.peppers.is_empty() {
+            return;
+        }
+        match (chain::sealed_by(self.peppers, link), self.sealed_by) {
+            // A pepper that was replaced seals nothing any more, whoever has it.
+            (Some(by), Some(newest)) if by > newest => {
+                self.fault(link.seq, "its seal was made with a pepper that was replaced before");
+            }
+            (Some(by), _) => self.sealed_by = Some(by),
+            (None, None) if self.had_others => {}
+            (None, _) => self.fault(link.seq, "its seal was not made by this server"),
         }
     }
 
@@ -201,6 +233,9 @@ impl<'a> Verifier<'a> {
     /// Compares the end that was reached with the one that the server noted, and with the checkpoint.
     pub fn finish(mut self, end: &End) -> Report {
         let last = self.last.take().unwrap_or(Head { seq: 0, hash: String::new() });
+        if self.had_others && self.sealed_by.is_none() && self.report.events > 0 {
+            self.fault(last.seq, "no event was sealed with a pepper that is here");
+        }
         match end {
             End::Lost => self.fault(last.seq, "the row that notes the end of the chain is gone"),
             End::Noted(noted) if noted.seq > last.seq => {
@@ -253,15 +288,17 @@ fn missing(from: i64, to: i64) -> String {
     if from == to { "it is missing".to_owned() } else { format!("{from} to {to} are missing") }
 }
 
-/// Reads the whole chain of the database. Without the pepper the seals cannot be checked, and without
+/// Reads the whole chain of the database. Without the peppers the seals cannot be checked, and without
 /// a checkpoint an end that somebody cut off tidily cannot be missed.
 pub async fn verify(
     tx: &mut Tx,
     _operator: &System,
-    pepper: Option<&Pepper>,
+    peppers: &[Pepper],
     checkpoint: Option<&Checkpoint>,
 ) -> Result<Report> {
-    let mut verifier = Verifier::new(Scope::Whole, pepper, checkpoint);
+    let retired = pepper_store::known(tx).await?.iter().any(|known| known.retired_at.is_some());
+    let verifier = Verifier::new(Scope::Whole, peppers, checkpoint);
+    let mut verifier = verifier.with_retired(retired && !peppers.is_empty());
     let mut after = i64::MIN;
     loop {
         let links = store::links(tx, after, PAGE).await?;

@@ -27,11 +27,12 @@ use crate::{
     access::{
         changes,
         journal::{self, Journaled, Recovered},
+        pepper_store,
     },
     audit_log, bootstrap,
     bootstrap::StartError,
     config::Config,
-    organizations,
+    organizations, peppers,
 };
 
 /// What a backup begins with; another form would say something else.
@@ -74,12 +75,14 @@ pub enum BackupError {
     NotEmpty,
     /// The pepper is not in its place.
     #[error(
-        "{path} is not the pepper that the keys of this backup were made with: put the right one \
-         there first, or set pepper_file. It is not part of a backup"
+        "{path} lacks the pepper(s) {missing} that the keys of this backup were made with: put the \
+         right ones there first, or set pepper_file. They are not part of a backup"
     )]
     Pepper {
-        /// Where it should be.
+        /// Where they should be.
         path: PathBuf,
+        /// The ids of those that are missing.
+        missing: String,
     },
     /// The journal is another server's, or cannot be read.
     #[error(
@@ -110,6 +113,12 @@ struct Heading {
     migrations: Vec<String>,
     /// How the database knows its pepper again.
     pepper_check: Option<String>,
+    /// The ids of the peppers that its digests were made with.
+    #[serde(default)]
+    peppers: Vec<String>,
+    /// What its journal of revocations is known by.
+    #[serde(default)]
+    journal: Option<String>,
     tables: Vec<DumpedTable>,
 }
 
@@ -184,7 +193,9 @@ async fn dump(tx: &mut Tx) -> Result<(Heading, Vec<fs::File>), BackupError> {
         made_by: env!("CARGO_PKG_VERSION").to_owned(),
         at: tx.now().to_string(),
         migrations: Db::all_migrations(),
-        pepper_check: bootstrap::known_pepper_in(tx).await?,
+        pepper_check: pepper_store::setting(tx, "pepper_check").await?,
+        peppers: peppers::needed(tx).await?.into_iter().map(|(id, _)| id).collect(),
+        journal: pepper_store::setting(tx, "journal_identity").await?,
         tables: Vec::new(),
     };
     let mut spools = Vec::new();
@@ -227,10 +238,15 @@ async fn restore_into(
     if db.read(async |tx| organizations::count(tx).await).await? > 0 {
         return Err(BackupError::NotEmpty);
     }
-    let pepper = bootstrap::pepper_of(config, heading.pepper_check.as_deref())?;
-    let pepper = pepper.ok_or_else(|| BackupError::Pepper { path: config.pepper_file.clone() })?;
+    let current = heading.pepper_check.as_deref();
+    let peppers = bootstrap::for_restore(config, current, &heading.peppers)?;
+    let peppers = peppers.map_err(|missing| BackupError::Pepper {
+        path: config.pepper_file.clone(),
+        missing: missing.join(", "),
+    })?;
     let journaled = find_journal(config, journal)?;
-    if journaled.as_ref().is_some_and(|journaled| !journaled.is_of(&pepper)) {
+    let identity = heading.journal.clone().unwrap_or_else(|| peppers.identity());
+    if journaled.as_ref().is_some_and(|journaled| !journaled.is_of(&[identity])) {
         let path = journal.unwrap_or(&config.revocation_journal).to_owned();
         return Err(BackupError::Journal { path });
     }
@@ -250,7 +266,7 @@ async fn restore_into(
             });
             audit_log::record_restored(tx, detail)?;
             changes::write_down(tx).await?;
-            audit_log::write_down(tx, &pepper).await?;
+            audit_log::write_down(tx, &peppers).await?;
             Ok::<_, BackupError>((rows, recovered))
         })
         .await?;

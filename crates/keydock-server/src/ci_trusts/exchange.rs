@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use keydock_core::{
     role::Tier,
+    secret::Pepper,
     trusts::{Condition, text},
 };
 use serde_json::{Map, Value};
@@ -101,7 +102,11 @@ pub async fn exchange(app: &App, visitor: &Visitor, asked: &Asked<'_>) -> Result
         lifetime: trust.lifetime,
         claims,
     };
-    let identity = app.pepper().digest_of("exchanged token", proven.identity.as_bytes());
+    let digest = |pepper: &Pepper| {
+        hex::encode(pepper.digest_of("exchanged token", proven.identity.as_bytes()))
+    };
+    let pepper = app.pepper().id();
+    let digests: Vec<String> = app.peppers().live().map(digest).collect();
     let until = proven.claims.get("exp").and_then(Value::as_i64).unwrap_or(now + LONGEST) + SKEW;
     app.write(async |tx| {
         // The trust may have been changed while the issuer was asked.
@@ -110,7 +115,7 @@ pub async fn exchange(app: &App, visitor: &Visitor, asked: &Asked<'_>) -> Result
         if still.is_none_or(|still| still.modified_at != trust.modified_at) {
             return Err(refused("The trust was changed in this moment. Try again."));
         }
-        if !store::remember(tx, &hex::encode(identity), until).await? {
+        if !store::remember(tx, pepper, &digests, until).await? {
             return Err(refused("This token was exchanged before. Get a new one from the issuer."));
         }
         platform_tokens::grant(tx, &caller, app.minting(), grant).await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keydock_core::{
     id::{self, Id, OrgNumber, UserNumber},
+    secret::PepperId,
     time::Timestamp,
     trusts::Condition,
 };
@@ -88,12 +89,25 @@ pub(super) async fn delete(tx: &mut Tx, org: OrgNumber, id: Id<id::CiTrust>) -> 
     Ok(())
 }
 
-/// Remembers that a token was exchanged, until that second. `false` if it was before.
-pub(super) async fn remember(tx: &mut Tx, digest: &str, until: i64) -> Result<bool> {
-    let sql = "INSERT INTO exchanged_tokens (digest, expires_at) VALUES ($1, $2)
+/// Remembers that a token was exchanged, until that second. `false` if it was before. The first digest
+/// is the one of the current pepper; it may have been remembered by another one.
+pub(super) async fn remember(
+    tx: &mut Tx,
+    pepper: PepperId,
+    digests: &[String],
+    until: i64,
+) -> Result<bool> {
+    let Some((current, others)) = digests.split_first() else { return Ok(false) };
+    for other in others {
+        let sql = "SELECT digest FROM exchanged_tokens WHERE digest = $1";
+        if tx.fetch_optional::<String>(sql, args![other]).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    let sql = "INSERT INTO exchanged_tokens (digest, expires_at, pepper) VALUES ($1, $2, $3)
                ON CONFLICT (digest) DO NOTHING";
     let until = Timestamp::from_micros(until.saturating_mul(1_000_000));
-    Ok(tx.execute(sql, args![digest, until]).await? == 1)
+    Ok(tx.execute(sql, args![current, until, pepper.to_string()]).await? == 1)
 }
 
 /// Forgets tokens that are over anyway.

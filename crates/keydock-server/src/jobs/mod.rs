@@ -42,6 +42,9 @@ pub enum Job {
     StopLeakedKey {
         /// The digest of what was reported.
         digest: String,
+        /// Other digests by which it may be stored.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        others: Vec<String>,
         /// The request that reported it.
         request_id: String,
         /// Where that came from.
@@ -83,9 +86,11 @@ impl Job {
             Self::RunExecution { org, execution } => {
                 executions::run(app, org, execution, is_last).await
             }
-            Self::StopLeakedKey { digest, request_id, ip } => {
-                let digest = digest.parse().map_err(Error::internal)?;
-                let report = leaked_keys::Report { digest, request_id, ip };
+            Self::StopLeakedKey { digest, others, request_id, ip } => {
+                let all = std::iter::once(digest).chain(others);
+                let digests = all.map(|digest| digest.parse().map_err(Error::internal));
+                let digests = digests.collect::<Result<_>>()?;
+                let report = leaked_keys::Report { digests, request_id, ip };
                 let on_leak = app.config().leaked_keys;
                 app.write(async |tx| leaked_keys::stop(tx, &report, on_leak).await).await
             }

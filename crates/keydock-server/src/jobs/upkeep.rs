@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, Result, access, canaries, ci_trusts, executions, key_hygiene, keys,
+    App, Error, Result, access, canaries, ci_trusts, executions, key_hygiene, keys, peppers,
     platform_tokens, refusals, sdk, sessions, webhooks,
 };
 
@@ -20,6 +20,8 @@ use crate::{
 const KEYS: Duration = Duration::from_millis(500);
 /// How often the uses of keys are written down.
 const USES: Duration = Duration::from_secs(2);
+/// How often secrets get new digests that were found under a pepper that was replaced.
+const MOVES: Duration = Duration::from_millis(500);
 /// How often refused requests are written down.
 const REFUSALS: Duration = Duration::from_secs(1);
 /// How often alarms of canaries are raised.
@@ -42,6 +44,8 @@ const DEAD: Duration = Duration::from_hours(7 * 24);
 /// Starts it all.
 pub(super) fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
     tasks.spawn(every(KEYS, app.clone(), stop.clone(), "reading key changes", read_keys));
+    tasks.spawn(every(MOVES, app.clone(), stop.clone(), "making digests anew", move_secrets));
+    tasks.spawn(peppers::attend(app.clone(), stop.clone()));
     tasks.spawn(every(REFUSALS, app.clone(), stop.clone(), "writing down refusals", refused));
     tasks.spawn(every(GAUGES, app.clone(), stop.clone(), "setting gauges", set_gauges));
     tasks.spawn(every(MEMORY, app.clone(), stop.clone(), "giving back memory", give_back));
@@ -84,8 +88,14 @@ fn log_failure(what: &'static str, result: Result<()>) {
 }
 
 async fn read_keys(app: App) -> Result<()> {
+    // First, since a change may be about a digest of a pepper that was not used until now.
+    app.peppers().refresh(app.db()).await?;
     app.keyring().catch_up(app.db()).await?;
     app.journal().catch_up(app.db()).await
+}
+
+async fn move_secrets(app: App) -> Result<()> {
+    access::moves::write_down(&app).await
 }
 
 async fn refused(app: App) -> Result<()> {

@@ -38,11 +38,13 @@ pub(crate) async fn stop_leaked(
     finder: &Caller,
     kind: KeyKind,
     id: Id<id::AnyKey>,
-    secret: &KeyDigest,
+    secret: &[KeyDigest],
     on_leak: OnLeak,
 ) -> Result<()> {
     let org = finder.org.number;
     let Some(key) = store::exposed(tx, org, id).await? else { return Ok(()) };
+    let secret = secret.iter().find(|digest| key.digests.which(digest).is_some());
+    let Some(secret) = secret else { return Ok(()) };
     let leaked = Leaked {
         digests: &key.digests,
         secret,

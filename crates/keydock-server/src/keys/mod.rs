@@ -15,7 +15,7 @@ use std::fmt::Debug;
 
 use keydock_core::{
     id::{self, Id, OrgNumber, UserNumber},
-    secret::{KeyKind, Pepper, SecretKey},
+    secret::{KeyKind, SecretKey},
     time::Timestamp,
 };
 use keydock_storage::db::{self, FromRow, Tx};
@@ -48,6 +48,7 @@ use crate::{
     access::{
         Asker, Caller, Possession, changes,
         keyring::Opens,
+        peppers::Peppers,
         secrets::{Digests, Minting, Which},
     },
     audit_log::{self, Action, KeyVerb, Subject},
@@ -330,7 +331,7 @@ pub(crate) async fn delete<K: Kind>(tx: &mut Tx, caller: &Caller, key: &Key<K>) 
 pub(crate) async fn give_up(tx: &mut Tx, possession: &Possession) -> Result<()> {
     let (org, id) = (possession.org(), possession.key());
     let Some(digests) = digests(tx, org, id).await? else { return Ok(()) };
-    let Some(which) = digests.which(possession.digest()) else { return Ok(()) };
+    let Some(which) = digests.which_of(possession.digests()) else { return Ok(()) };
     let is_changed = match which {
         Which::Current => store::switch_off(tx, org, id).await?,
         Which::Previous => {
@@ -373,12 +374,12 @@ pub struct Facts {
 pub(crate) async fn is_secret_of<K: Kind>(
     tx: &mut Tx,
     org: OrgNumber,
-    pepper: &Pepper,
+    peppers: &Peppers,
     id: Id<K::Id>,
     secret: &SecretKey,
 ) -> Result<bool> {
     let digests = digests(tx, org, id).await?.ok_or(K::NOT_FOUND)?;
-    Ok(digests.current == pepper.digest(secret))
+    Ok(peppers.digests(secret).contains(&digests.current))
 }
 
 async fn digests<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<Option<Digests>> {

@@ -43,9 +43,10 @@ pub(super) async fn insert<K: Kind>(
         "INSERT INTO keys (id, org_id, kind, name, description, slot, permission, service_user,
                                  deployment_id, opens_all, is_active, expires_at, limits, digest,
                                  last_four, fingerprint, version, secrets_made, created_by,
-                                 created_at, modified_at, use_count, remind_at, is_canary)
+                                 created_at, modified_at, use_count, remind_at, is_canary,
+                                 pepper)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, 1,
-                       $17, $18, $18, 0, $19, $20)";
+                       $17, $18, $18, 0, $19, $20, $21)";
     let columns = new.kind.columns();
     let values = args![
         id,
@@ -67,7 +68,8 @@ pub(super) async fn insert<K: Kind>(
         caller.user(),
         tx.now(),
         first_reminder(tx, &new.controls),
-        new.controls.is_canary
+        new.controls.is_canary,
+        minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -198,7 +200,8 @@ pub(super) async fn replace_secret<T>(
     overlap_seconds: Option<i64>,
 ) -> Result<()> {
     let sql = "UPDATE keys
-               SET previous_digest = digest, previous_last_four = last_four,
+               SET previous_digest = digest, previous_pepper = pepper, pepper = $9,
+                   previous_last_four = last_four,
                    previous_fingerprint = fingerprint, previous_version = version,
                    previous_until = $6, overlap_seconds = $8,
                    digest = $3, last_four = $4, fingerprint = $5,
@@ -212,7 +215,8 @@ pub(super) async fn replace_secret<T>(
         &minted.fingerprint,
         until,
         tx.now(),
-        overlap_seconds
+        overlap_seconds,
+        minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -223,7 +227,8 @@ pub(super) async fn replace_secret<T>(
 pub(super) async fn swap_secrets<T>(tx: &mut Tx, org: OrgNumber, id: Id<T>) -> Result<()> {
     // In two steps, since a digest may stand only once at any time.
     let sql = "UPDATE keys
-               SET digest = digest || '-', last_four = COALESCE(previous_last_four, '????'),
+               SET digest = digest || '-', pepper = COALESCE(previous_pepper, ''),
+                   previous_pepper = pepper, last_four = COALESCE(previous_last_four, '????'),
                    previous_last_four = last_four,
                    fingerprint = COALESCE(previous_fingerprint, ''),
                    previous_fingerprint = fingerprint, version = previous_version,

@@ -53,8 +53,10 @@ async fn report(
     }
     let text = key_in(request, &app).await?;
     if let Ok(secret) = SecretKey::parse(text.trim()) {
+        let mut digests = app.peppers().digests(&secret).into_iter().map(|digest| digest.to_hex());
         let job = Job::StopLeakedKey {
-            digest: app.pepper().digest(&secret).to_hex(),
+            digest: digests.next().unwrap_or_default(),
+            others: digests.collect(),
             request_id: visitor.request_id,
             ip: Some(visitor.ip),
         };

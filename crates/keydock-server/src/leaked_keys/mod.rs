@@ -24,8 +24,8 @@ use crate::{
 /// A key that somebody reports.
 #[derive(Debug)]
 pub struct Report {
-    /// Its digest.
-    pub digest: KeyDigest,
+    /// The digests by which it may be stored.
+    pub digests: Vec<KeyDigest>,
     /// The request that reported it.
     pub request_id: String,
     /// Where that came from.
@@ -34,7 +34,7 @@ pub struct Report {
 
 /// Stops the key, if it is one of ours. Doing it twice is the same as once.
 pub async fn stop(tx: &mut Tx, report: &Report, on_leak: OnLeak) -> Result<()> {
-    let Some(entry) = find(tx, &report.digest).await? else { return Ok(()) };
+    let Some(entry) = find(tx, &report.digests).await? else { return Ok(()) };
     let caller = Caller {
         org: Arc::clone(&entry.org),
         actor: Actor::Anonymous,
@@ -53,13 +53,18 @@ pub async fn stop(tx: &mut Tx, report: &Report, on_leak: OnLeak) -> Result<()> {
     if kind == KeyKind::PlatformToken {
         return platform_tokens::stop_leaked(tx, &caller, entry.key.widen(), on_leak).await;
     }
-    keys::stop_leaked(tx, &caller, kind, entry.key, &report.digest, on_leak).await
+    keys::stop_leaked(tx, &caller, kind, entry.key, &report.digests, on_leak).await
 }
 
-async fn find(tx: &mut Tx, digest: &KeyDigest) -> Result<Option<Entry>> {
+async fn find(tx: &mut Tx, digests: &[KeyDigest]) -> Result<Option<Entry>> {
     let mut shared = Shared::default();
-    match keys::find_entry(tx, &mut shared, digest).await? {
-        Some(entry) => Ok(Some(entry)),
-        None => platform_tokens::find_entry(tx, &mut shared, digest).await,
+    for digest in digests {
+        if let Some(entry) = keys::find_entry(tx, &mut shared, digest).await? {
+            return Ok(Some(entry));
+        }
+        if let Some(entry) = platform_tokens::find_entry(tx, &mut shared, digest).await? {
+            return Ok(Some(entry));
+        }
     }
+    Ok(None)
 }

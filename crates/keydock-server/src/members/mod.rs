@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, FieldError, Result,
-    access::{Admin, Caller, Member as MemberProof, Person},
+    access::{Admin, Caller, Member as MemberProof, Person, System},
     audit_log::{self, Action, Subject},
     users::{self, NewUser, User},
 };
@@ -79,6 +79,16 @@ pub(crate) async fn add_founder(tx: &mut Tx, founder: &Caller, user: UserNumber)
 /// Lets the account of a program into the organization.
 pub(crate) async fn add_service(tx: &mut Tx, admin: &Admin, service: UserNumber) -> Result<()> {
     store::insert(tx, admin.org(), service, Role::User).await
+}
+
+/// The same for an account that comes with a key from elsewhere.
+pub(crate) async fn add_imported(
+    tx: &mut Tx,
+    _operator: &System,
+    org: OrgNumber,
+    service: UserNumber,
+) -> Result<()> {
+    store::insert(tx, org, service, Role::User).await
 }
 
 /// Whether this is a member of the admin's organization.

@@ -8,7 +8,7 @@
 pub mod api;
 
 use keydock_core::{
-    id::{self, Id, UserNumber},
+    id::{self, Id, OrgNumber, UserNumber},
     role::Tier,
     secret::KeyKind,
     text::{ApiKeyName, ApiKeyPurpose},
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, FieldError, Result,
-    access::{Admin, KeyRotator, secrets::Minting},
+    access::{Admin, KeyRotator, System, secrets::Minting},
     deployments,
     keys::{
         self, BulkAction, Columns, ControlChanges, Controls, Filter, Kind, Listed, Meter, Overlap,
@@ -136,6 +136,18 @@ pub(crate) async fn open_account(
 ) -> Result<UserNumber> {
     let service = create_account(tx, name).await?;
     members::add_service(tx, admin, service).await?;
+    Ok(service)
+}
+
+/// Makes the account behind a key that comes from elsewhere.
+pub(crate) async fn open_imported(
+    tx: &mut Tx,
+    operator: &System,
+    org: OrgNumber,
+    name: &ApiKeyName,
+) -> Result<UserNumber> {
+    let service = create_account(tx, name).await?;
+    members::add_imported(tx, operator, org, service).await?;
     Ok(service)
 }
 

@@ -275,7 +275,7 @@ async fn verify(
         return Ok(([NO_STORE], Json(wire::PlatformKeyMatch { matches: false })));
     };
     let matches = app
-        .read(async |tx| super::is_secret_of(tx, &admin, app.pepper(), id, &secret).await)
+        .read(async |tx| super::is_secret_of(tx, &admin, app.peppers(), id, &secret).await)
         .await?;
     Ok(([NO_STORE], Json(wire::PlatformKeyMatch { matches })))
 }

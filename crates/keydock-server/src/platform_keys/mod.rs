@@ -10,7 +10,7 @@ mod store;
 
 use keydock_core::{
     id::{self, Id},
-    secret::{KeyKind, Pepper, SecretKey},
+    secret::{KeyKind, SecretKey},
     text::KeyName,
 };
 use keydock_storage::db::{OnConflict as _, Tx};
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, Result,
-    access::{Admin, Caller, Possession, secrets::Minting},
+    access::{Admin, Caller, Possession, peppers::Peppers, secrets::Minting},
     keys::{self, Columns, Controls, CreateError, Filter, Kind, Meter, Overlap, Settle},
 };
 
@@ -251,9 +251,9 @@ pub(crate) async fn lock_for(tx: &mut Tx, possession: &Possession) -> Result<()>
 pub async fn is_secret_of(
     tx: &mut Tx,
     admin: &Admin,
-    pepper: &Pepper,
+    peppers: &Peppers,
     id: Id<id::PlatformKey>,
     secret: &SecretKey,
 ) -> Result<bool> {
-    keys::is_secret_of::<Slotted>(tx, admin.org(), pepper, id, secret).await
+    keys::is_secret_of::<Slotted>(tx, admin.org(), peppers, id, secret).await
 }

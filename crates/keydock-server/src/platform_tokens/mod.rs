@@ -154,8 +154,8 @@ pub(crate) async fn grant(
         trust: grant.trust,
         trust_name: grant.trust_name,
         tier: grant.tier,
-        last_four: minted.last_four,
-        fingerprint: minted.fingerprint,
+        last_four: minted.last_four.clone(),
+        fingerprint: minted.fingerprint.clone(),
         claims: grant.claims,
         created_at: tx.now(),
         expires_at: tx.now().after(grant.lifetime),
@@ -164,7 +164,7 @@ pub(crate) async fn grant(
         last_used_ip: None,
         use_count: 0,
     };
-    store::insert(tx, caller.org.number, &token, &minted.digest).await?;
+    store::insert(tx, caller.org.number, &token, &minted).await?;
     changes::record(tx, &minted.digest);
     let detail = json!({"claims": token.claims, "lifetime_seconds": grant.lifetime.as_secs()});
     record(tx, caller, KeyVerb::Created, &token, detail).await?;

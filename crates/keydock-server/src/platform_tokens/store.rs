@@ -16,6 +16,7 @@ use crate::{
     access::{
         changes,
         keyring::{ApiKey, Entry, Opens, OrgFacts, Page, Shared, Standing},
+        secrets::Minted,
         usage::Used,
     },
     keys::{self, Controls},
@@ -25,22 +26,24 @@ pub(super) async fn insert(
     tx: &mut Tx,
     org: OrgNumber,
     token: &PlatformToken,
-    digest: &KeyDigest,
+    minted: &Minted,
 ) -> Result<()> {
     let sql = "INSERT INTO platform_tokens (id, org_id, trust_id, digest, last_four, fingerprint,
-                                            permission, claims, created_at, expires_at, use_count)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)";
+                                            permission, claims, created_at, expires_at, use_count,
+                                            pepper)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11)";
     let values = args![
         token.id,
         org,
         token.trust,
-        digest.to_hex(),
+        minted.digest.to_hex(),
         &token.last_four,
         &token.fingerprint,
         token.tier.as_str(),
         Value::Object(token.claims.clone()).to_string(),
         token.created_at,
-        token.expires_at
+        token.expires_at,
+        minted.pepper.to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(())

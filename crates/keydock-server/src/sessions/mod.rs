@@ -86,11 +86,12 @@ async fn begin(
     let Some((user, _)) = found.filter(|(_, hash)| hash == checked) else { return Ok(None) };
     let cookie = Zeroizing::new(random_token(tx));
     let csrf = random_token(tx);
-    let digest = crate::access::session_digest(app, &cookie);
+    let pepper = app.pepper();
+    let digest = crate::access::session_digest(pepper, &cookie);
     let expires_at = tx.now().after(app.config().session_age);
     // Whoever belongs to one organization only need not choose it.
     let org = store::only_organization(tx, user.number).await?;
-    store::insert(tx, &digest, &user, org, &csrf, expires_at).await?;
+    store::insert(tx, &digest, &user, org, &csrf, expires_at, pepper.id()).await?;
     let person = Actor::Person { user: user.number, email: user.email.to_string() };
     audit_log::record_sign_in(tx, &person, Subject::new("user", &user.number), visitor).await?;
     Ok(Some(Begun { cookie, csrf, user }))

@@ -2,6 +2,7 @@
 
 use keydock_core::{
     id::{OrgNumber, UserNumber},
+    secret::PepperId,
     time::Timestamp,
 };
 use keydock_storage::db::{Tx, args};
@@ -15,10 +16,15 @@ pub(super) async fn insert(
     org: Option<OrgNumber>,
     csrf: &str,
     expires_at: Timestamp,
+    pepper: PepperId,
 ) -> Result<()> {
-    let sql = "INSERT INTO sessions (digest, user_id, org_id, csrf, created_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6)";
-    tx.execute(sql, args![digest, user.number, org, csrf, tx.now(), expires_at]).await?;
+    let sql = "INSERT INTO sessions (digest, user_id, org_id, csrf, created_at, expires_at, pepper)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    tx.execute(
+        sql,
+        args![digest, user.number, org, csrf, tx.now(), expires_at, pepper.to_string()],
+    )
+    .await?;
     Ok(())
 }
 

@@ -93,7 +93,10 @@ async fn attempt(app: &App, delivery: &Delivery, webhook: &Webhook) -> Answer {
     let target = app.outbound().target(&webhook.url)?;
     let now = app.db().clock().now();
     let id = delivery.message_id();
-    let secrets = webhook.secrets(app.pepper(), now);
+    let secrets = webhook.secrets(app.peppers(), now);
+    if secrets.is_empty() {
+        return Err(Failure::Broken);
+    }
     let signatures: Vec<String> =
         secrets.iter().map(|secret| secret.sign(&id, now, delivery.body.as_bytes())).collect();
     let mut headers = HeaderMap::new();

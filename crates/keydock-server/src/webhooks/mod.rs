@@ -30,7 +30,7 @@ pub use self::{
 };
 use crate::{
     Error, Result,
-    access::{Admin, Caller},
+    access::{Admin, Caller, peppers::Peppers},
     audit_log::{self, Action, Subject},
     keys::set,
     outbound::Target,
@@ -64,6 +64,10 @@ pub struct Webhook {
     pub version: i64,
     /// Until when messages are signed with the secret before this one, too.
     pub previous_until: Option<Timestamp>,
+    /// The id of the pepper that its secret follows from.
+    pub pepper: String,
+    /// The same for the secret before that.
+    pub previous_pepper: Option<String>,
     /// Since when nothing has arrived.
     pub failing_since: Option<Timestamp>,
     /// When it was registered.
@@ -74,11 +78,16 @@ pub struct Webhook {
 
 impl Webhook {
     /// The secrets that messages are signed with at this instant, the newest first.
-    fn secrets(&self, pepper: &Pepper, now: Timestamp) -> Vec<SigningSecret> {
+    /// None where the pepper of one is retired.
+    fn secrets(&self, peppers: &Peppers, now: Timestamp) -> Vec<SigningSecret> {
         let has_two = self.version > 1 && self.previous_until.is_some_and(|until| until > now);
-        let oldest = if has_two { self.version - 1 } else { self.version };
-        let versions = (oldest..=self.version).rev();
-        versions.map(|version| SigningSecret::derive(pepper, self.id, version)).collect()
+        let before = self.previous_pepper.as_deref().unwrap_or(&self.pepper);
+        let all =
+            [(self.version, Some(&*self.pepper)), (self.version - 1, has_two.then_some(before))];
+        all.into_iter()
+            .filter_map(|(version, pepper)| Some((version, peppers.find(pepper?)?)))
+            .map(|(version, pepper)| SigningSecret::derive(pepper, self.id, version))
+            .collect()
     }
 }
 
@@ -220,6 +229,8 @@ pub async fn create(
         disabled_reason: None,
         version: 1,
         previous_until: None,
+        pepper: pepper.id().to_string(),
+        previous_pepper: None,
         failing_since: None,
         created_at: tx.now(),
         modified_at: tx.now(),
@@ -273,6 +284,8 @@ pub async fn rotate(
     store::lock(tx, admin.org()).await?;
     let mut webhook = find(tx, admin.org(), id).await?;
     webhook.version += 1;
+    let before = std::mem::replace(&mut webhook.pepper, pepper.id().to_string());
+    webhook.previous_pepper = Some(before);
     webhook.previous_until = (!grace.is_zero()).then(|| tx.now().after(grace));
     webhook.modified_at = tx.now();
     store::update(tx, admin.org(), &webhook).await?;

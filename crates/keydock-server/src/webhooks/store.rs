@@ -17,8 +17,8 @@ pub(super) async fn lock(tx: &mut Tx, org: OrgNumber) -> Result<()> {
 pub(super) async fn insert(tx: &mut Tx, caller: &Caller, webhook: &Webhook) -> Result<()> {
     let sql =
         "INSERT INTO webhooks (id, org_id, url, description, event_types, is_enabled, version,
-                                     created_by, created_at, modified_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                                     created_by, created_at, modified_at, pepper)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let values = args![
         webhook.id,
         caller.org.number,
@@ -29,7 +29,8 @@ pub(super) async fn insert(tx: &mut Tx, caller: &Caller, webhook: &Webhook) -> R
         webhook.version,
         caller.user(),
         webhook.created_at,
-        webhook.modified_at
+        webhook.modified_at,
+        &webhook.pepper
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -53,7 +54,7 @@ pub(super) async fn update(tx: &mut Tx, org: OrgNumber, webhook: &Webhook) -> Re
     let sql = "UPDATE webhooks
                SET url = $3, description = $4, event_types = $5, is_enabled = $6,
                    disabled_reason = $7, version = $8, previous_until = $9, failing_since = $10,
-                   modified_at = $11
+                   modified_at = $11, pepper = $12, previous_pepper = $13
                WHERE org_id = $1 AND id = $2";
     let values = args![
         org,
@@ -66,7 +67,9 @@ pub(super) async fn update(tx: &mut Tx, org: OrgNumber, webhook: &Webhook) -> Re
         webhook.version,
         webhook.previous_until,
         webhook.failing_since,
-        webhook.modified_at
+        webhook.modified_at,
+        &webhook.pepper,
+        webhook.previous_pepper.as_deref()
     ];
     tx.execute(sql, values).await?;
     Ok(())
@@ -227,6 +230,8 @@ impl FromRow for Webhook {
             disabled_reason: row.text_opt("disabled_reason")?,
             version: row.int("version")?,
             previous_until: row.time_opt("previous_until")?,
+            pepper: row.text("pepper")?,
+            previous_pepper: row.text_opt("previous_pepper")?,
             failing_since: row.time_opt("failing_since")?,
             created_at: row.time("created_at")?,
             modified_at: row.time("modified_at")?,

@@ -27,9 +27,11 @@ fn pepper() -> Pepper {
 
 pub(crate) async fn verify(app: &App, checkpoint: Option<&Checkpoint>) -> Report {
     let (operator, pepper) = (System::operator(), pepper());
-    app.read(async |tx| verify::verify(tx, &operator, Some(&pepper), checkpoint).await)
-        .await
-        .unwrap()
+    app.read(async |tx| {
+        verify::verify(tx, &operator, std::slice::from_ref(&pepper), checkpoint).await
+    })
+    .await
+    .unwrap()
 }
 
 async fn checkpoint(app: &App) -> Checkpoint {
@@ -169,7 +171,11 @@ async fn a_database_from_before_is_carried_in() {
     };
     let report = async |app: &App| {
         let (operator, pepper) = (System::operator(), app.pepper().clone());
-        app.read(async |tx| verify::verify(tx, &operator, Some(&pepper), None).await).await.unwrap()
+        app.read(async |tx| {
+            verify::verify(tx, &operator, std::slice::from_ref(&pepper), None).await
+        })
+        .await
+        .unwrap()
     };
     let app = open().await;
     let found = report(&app).await;

@@ -13,7 +13,7 @@ use axum::{
 };
 use keydock_core::secret::Pepper;
 use keydock_engine::sandbox::{Limits, Sandbox};
-use keydock_server::{App, Parts, config::Settings, jobs};
+use keydock_server::{App, Parts, access::peppers::Peppers, config::Settings, jobs};
 use keydock_storage::{
     db::args,
     queue::{self, Counts},
@@ -177,7 +177,7 @@ pub(crate) async fn sibling(app: &App, sandbox: Sandbox) -> App {
         config: app.config().clone(),
         db: app.db().clone(),
         blobs: app.blobs().clone(),
-        pepper: Pepper::new(&Zeroizing::new([7; 32])),
+        peppers: Peppers::only(Pepper::new(&Zeroizing::new([7; 32]))),
         sandbox,
     });
     sibling.keyring().catch_up(sibling.db()).await.unwrap();

@@ -27,7 +27,9 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use keydock_engine::sandbox::{Limits, Sandbox};
-use keydock_server::{App, Parts, bootstrap, config::Settings, jobs, web};
+use keydock_server::{
+    App, Parts, access::peppers::Peppers, bootstrap, config::Settings, jobs, web,
+};
 use keydock_storage::{
     blobs::{Blobs, Folder},
     db::Db,
@@ -100,8 +102,7 @@ impl TestApp {
         };
         let config = settings.check().unwrap();
         let blobs = Blobs::Folder(Folder::open_at(config.blobs()).unwrap());
-        let pepper = keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32]));
-        let app = App::new(Parts { config, db, blobs, pepper, sandbox: sandbox() });
+        let app = App::new(Parts { config, db, blobs, peppers: peppers(), sandbox: sandbox() });
         let first = bootstrap::first_start(&app).await.unwrap().expect("the database is new");
         let credentials = std::fs::read_to_string(first.credentials).unwrap();
         let platform_key = credentials
@@ -135,7 +136,7 @@ impl TestApp {
             config: self.app.config().clone(),
             db: self.app.db().clone(),
             blobs: self.app.blobs().clone(),
-            pepper: keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32])),
+            peppers: peppers(),
             sandbox: sandbox(),
         });
         app.keyring().catch_up(app.db()).await.unwrap();
@@ -231,8 +232,15 @@ impl Drop for TestApp {
 async fn read_key_changes(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let _ = app.keyring().catch_up(app.db()).await;
+        if app.peppers().refresh(app.db()).await.is_ok() {
+            let _ = app.keyring().catch_up(app.db()).await;
+        }
     }
+}
+
+/// The pepper of the harness.
+fn peppers() -> Peppers {
+    Peppers::only(keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32])))
 }
 
 fn sandbox() -> Sandbox {

@@ -185,6 +185,14 @@ impl Tx {
         self.fetch_one(sql, args![counter]).await
     }
 
+    /// The same for `many` numbers at once; gives back the last of them.
+    pub async fn next_many_in(&mut self, counter: &'static str, many: i64) -> Result<i64, Error> {
+        let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + $2
+                   RETURNING value";
+        self.fetch_one(sql, args![counter, many]).await
+    }
+
     /// The one of two texts that this database understands. For the few statements that the
     /// shared dialect cannot say; each has a method with a name, in this crate.
     pub(crate) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {

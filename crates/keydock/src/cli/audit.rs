@@ -126,17 +126,17 @@ impl Verify {
 
 async fn of_database(config: &Config, checkpoint: Option<&Checkpoint>) -> Result<Report> {
     let db = open_existing(config).await?;
-    let pepper = bootstrap::present_pepper(config, &db).await?;
+    let peppers = bootstrap::present_peppers(config, &db).await?;
     let operator = System::operator();
     let report =
-        db.read(async |tx| verify::verify(tx, &operator, pepper.as_ref(), checkpoint).await).await;
+        db.read(async |tx| verify::verify(tx, &operator, &peppers, checkpoint).await).await;
     db.close().await;
     report.map_err(failed)
 }
 
 fn of_file(path: &Path, scope: Scope, checkpoint: Option<&Checkpoint>) -> Result<Report> {
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    let mut verifier = Verifier::new(scope, None, checkpoint);
+    let mut verifier = Verifier::new(scope, &[], checkpoint);
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| unreadable(path, &error))?;
         if line.trim().is_empty() {
@@ -203,11 +203,11 @@ impl MakeCheckpoint {
     async fn run(self, output: &Output) -> Result<()> {
         let config = self.settings.check()?;
         let db = open_existing(&config).await?;
-        let pepper = bootstrap::present_pepper(&config, &db).await?;
+        let peppers = bootstrap::present_peppers(&config, &db).await?;
         let operator = System::operator();
         let made = db
             .read(async |tx| {
-                let report = verify::verify(tx, &operator, pepper.as_ref(), None).await?;
+                let report = verify::verify(tx, &operator, &peppers, None).await?;
                 Ok((report, verify::checkpoint(tx, &operator).await?))
             })
             .await;

@@ -11,9 +11,11 @@ mod backup;
 mod connection;
 mod deployments;
 mod doctor;
+mod import;
 mod keys;
 mod migrate;
 mod output;
+mod pepper;
 mod run;
 mod scan;
 mod serve;
@@ -52,6 +54,10 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup into an empty data folder and an empty database
     Restore(backup::Restore),
+    /// Replace the pepper, the key of all digests, while the server runs
+    Pepper(pepper::Pepper),
+    /// Bring in keys that were made elsewhere, whose holders keep their secrets
+    Import(import::Import),
     /// Tell whose platform key this is
     Whoami(whoami::Whoami),
     /// Manage the keys of a deployment, with a platform key
@@ -118,6 +124,12 @@ impl From<keydock_server::bootstrap::StartError> for Ended {
     }
 }
 
+impl From<keydock_server::peppers::PepperError> for Ended {
+    fn from(error: keydock_server::peppers::PepperError) -> Self {
+        Self::new(Failure::Other, error)
+    }
+}
+
 impl From<keydock_server::config::InvalidSetting> for Ended {
     fn from(error: keydock_server::config::InvalidSetting) -> Self {
         Self::new(Failure::Usage, error)
@@ -169,6 +181,8 @@ async fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Audit(audit) => audit.run(output).await,
         Command::Backup(backup) => backup.run(output).await,
         Command::Restore(restore) => restore.run(output).await,
+        Command::Pepper(pepper) => pepper.run(output).await,
+        Command::Import(import) => import.run(output).await,
         Command::Whoami(whoami) => whoami.run(output).await,
         Command::Keys(keys) => keys.run(output).await,
         Command::Deployments(deployments) => deployments.run(output).await,

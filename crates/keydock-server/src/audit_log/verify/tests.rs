@@ -78,8 +78,8 @@ impl Stored {
         }
     }
 
-    fn verify(&self, pepper: Option<&Pepper>, checkpoint: Option<&Checkpoint>) -> Report {
-        let mut verifier = Verifier::new(Scope::Whole, pepper, checkpoint);
+    fn verify(&self, peppers: &[Pepper], checkpoint: Option<&Checkpoint>) -> Report {
+        let mut verifier = Verifier::new(Scope::Whole, peppers, checkpoint);
         for link in &self.links {
             verifier.read(link);
         }
@@ -124,7 +124,7 @@ const ATTACKS: [(&str, Attack); 5] = [
 fn every_attack_is_found_with_a_checkpoint() {
     let honest = Stored::honest();
     let checkpoint = honest.checkpoint();
-    assert!(honest.verify(Some(&pepper()), Some(&checkpoint)).is_whole());
+    assert!(honest.verify(&[pepper()], Some(&checkpoint)).is_whole());
     for (name, attack) in ATTACKS {
         for skill in [Skill::Naive, Skill::Tidy] {
             for at in 0..honest.links.len() {
@@ -133,7 +133,7 @@ fn every_attack_is_found_with_a_checkpoint() {
                 if skill == Skill::Tidy {
                     attacked.tidy();
                 }
-                let report = attacked.verify(None, Some(&checkpoint));
+                let report = attacked.verify(&[], Some(&checkpoint));
                 assert!(!report.is_whole(), "{name} at {at}, {skill:?}");
             }
         }
@@ -150,27 +150,27 @@ fn seals_show_what_was_written_by_others() {
             let mut attacked = honest.clone();
             attack(&mut attacked, at, Skill::Tidy);
             attacked.tidy();
-            let found = !attacked.verify(Some(&pepper), None).is_whole();
+            let found = !attacked.verify(std::slice::from_ref(&pepper), None).is_whole();
             assert_eq!(found, name != "cut off", "{name} at {at}");
-            assert!(
-                attacked.verify(None, None).is_whole(),
-                "this is what hashes alone cannot show"
-            );
+            assert!(attacked.verify(&[], None).is_whole(), "this is what hashes alone cannot show");
         }
     }
     let mut longer = honest;
     longer.links.push(link(LENGTH + 1, record(10_000)));
     let checkpoint = longer.checkpoint();
     longer.tidy();
-    assert!(!longer.verify(Some(&pepper), None).is_whole(), "a forged event at the end");
-    assert!(!longer.verify(Some(&pepper), Some(&checkpoint)).is_whole());
+    assert!(
+        !longer.verify(std::slice::from_ref(&pepper), None).is_whole(),
+        "a forged event at the end"
+    );
+    assert!(!longer.verify(std::slice::from_ref(&pepper), Some(&checkpoint)).is_whole());
 }
 
 #[test]
 fn the_place_is_named() {
     let honest = Stored::honest();
     let first = |stored: &Stored| {
-        let report = stored.verify(None, None);
+        let report = stored.verify(&[], None);
         (report.faults[0].sequence, report.faults[0].what.clone(), report.fault_count)
     };
     let mut edited = honest.clone();
@@ -182,7 +182,7 @@ fn the_place_is_named() {
     let mut cut = honest.clone();
     cut.links.truncate(100);
     assert_eq!(first(&cut).0, 101);
-    let report = cut.verify(None, Some(&honest.checkpoint()));
+    let report = cut.verify(&[], Some(&honest.checkpoint()));
     assert_eq!(report.fault_count, 2, "the note of the end, and the checkpoint: {report:?}");
     let empty = Stored { links: Vec::new(), head: honest.head.clone() };
     assert_eq!(first(&empty).0, 1);
@@ -200,9 +200,9 @@ fn a_checkpoint_stays_true() {
             events: sequence,
             ..honest.checkpoint()
         };
-        assert!(honest.verify(None, Some(&earlier)).is_whole(), "{sequence}");
+        assert!(honest.verify(&[], Some(&earlier)).is_whole(), "{sequence}");
         let wrong = Checkpoint { hash: "0".to_owned(), ..earlier };
-        assert_eq!(honest.verify(None, Some(&wrong)).is_whole(), sequence == 0, "{sequence}");
+        assert_eq!(honest.verify(&[], Some(&wrong)).is_whole(), sequence == 0, "{sequence}");
     }
 }
 
@@ -215,7 +215,7 @@ fn a_part_can_be_checked_by_itself() {
         link.previous_hash = Some(previous);
     }
     let verify = |links: &[Link], scope| {
-        let mut verifier = Verifier::new(scope, None, None);
+        let mut verifier = Verifier::new(scope, &[], None);
         for link in links {
             verifier.read(link);
         }
