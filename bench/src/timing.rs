@@ -92,8 +92,8 @@ impl Timing {
         late[31] ^= 1;
         let (early_digest, late_digest) =
             (KeyDigest::from_bytes(early), KeyDigest::from_bytes(late));
-        let token = hex(&own);
-        let (early_token, late_token) = (hex(&early), hex(&late));
+        let token = digest.to_hex();
+        let (early_token, late_token) = (early_digest.to_hex(), late_digest.to_hex());
         // Unknown keys: wrong in the last place, and in all. Many of both, since the place in the map
         // that a key leads to takes its own time, which tells nothing about other keys.
         let at = app.db().clock().now();
@@ -204,10 +204,6 @@ fn replaced(secret: &str, place: usize) -> String {
         _ => digit,
     };
     secret.chars().enumerate().map(other).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn nanoseconds(duration: Duration) -> f64 {

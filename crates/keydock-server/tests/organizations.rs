@@ -316,7 +316,7 @@ async fn a_removed_member_is_out_on_every_session_and_what_they_made_stays() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
     let uma = app.member("uma@test.example", "admin").await;
-    let elsewhere = app.sign_in("uma@test.example", harness::PASSWORD, harness::ORG).await;
+    let elsewhere = app.sign_in("uma@test.example", PASSWORD, ORG).await;
     let new = json!({"name": "hers", "description": "x", "permission": "full_access"});
     let made = uma.post("/api/v1/unstract/mock_org/platform-api/keys/", new).await;
     assert_eq!(made.status, 201, "{}", made.text);

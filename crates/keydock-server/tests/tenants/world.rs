@@ -134,6 +134,7 @@ fn walk(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "a table each, with the reason why")]
 async fn rows(
     tx: &mut keydock_storage::db::Tx,
     of: &Organization,
@@ -174,7 +175,7 @@ async fn rows(
 }
 
 /// Founds an organization with one of everything.
-#[expect(clippy::too_many_lines, reason = "one thing after the other")]
+#[expect(clippy::too_many_lines, clippy::similar_names, reason = "one thing after the other")]
 async fn found(test: &TestApp, outside: &Outside, org: &'static str) -> Organization {
     let (admin, platform_secret) = test.other_org(org).await;
     let member_email = format!("member@{org}.test");
