@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p keydock-bench -- verify
+//! cargo run --release -p keydock-bench -- timing
 //! ```
 //!
 //! What it measures and how to read it is in `bench/README.md`.
@@ -11,9 +12,12 @@ mod child;
 mod keys;
 mod load;
 mod machine;
+mod oracle;
 mod program;
 mod report;
 mod server;
+mod statistics;
+mod timing;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,7 +28,7 @@ use keydock_engine::sandbox;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measure what keydock costs
+/// Measure what keydock costs, and what its times tell
 #[derive(Debug, Parser)]
 #[command(name = "keydock-bench", version, max_term_width = 100)]
 struct Cli {
@@ -36,6 +40,8 @@ struct Cli {
 enum Command {
     /// Compare a verified request with a bare axum handler, and weigh the program
     Verify(verify::Verify),
+    /// Look for differences in time that would tell secrets
+    Timing(timing::Timing),
     /// Make a data folder with keys
     #[command(hide = true)]
     MakeKeys {
@@ -58,6 +64,7 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().command {
         Command::Verify(verify) => verify.run(),
+        Command::Timing(timing) => timing.run(),
         Command::MakeKeys { data, keys, limited } => {
             machine::runtime()?.block_on(keys::make(&data, keys, limited))
         }

@@ -157,7 +157,7 @@ pub async fn keys_and_events(db: &Db, org: &str) -> Result<(Vec<StoredKey>, Vec<
                 WHERE o.name = $1 AND k.kind = 'platform'";
     let events = "SELECT e.action, e.subject_id, e.detail FROM audit_events e
                   JOIN organizations o ON o.id = e.org_id
-                  WHERE o.name = $1 AND e.subject_kind = 'platform_key' ORDER BY e.id";
+                  WHERE o.name = $1 AND e.subject_kind = 'platform_key' ORDER BY e.seq";
     let both = async |tx: &mut keydock_storage::db::Tx| {
         Ok::<_, keydock_storage::db::Error>((
             tx.fetch_all(keys, args![org]).await?,

@@ -206,6 +206,15 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_equal_and_ordered_as_their_numbers_are() {
+        let id = |n: u128| Id::<Deployment>::from_uuid(Uuid::from_u128(n));
+        assert_eq!(id(7), id(7));
+        assert_ne!(id(7), id(8));
+        assert!(id(7) < id(8) && id(8) > id(7));
+        assert_eq!(format!("{:?}", id(7)), id(7).to_string());
+    }
+
+    #[test]
     fn refuses_other_spellings() {
         for text in [
             "",

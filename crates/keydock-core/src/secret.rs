@@ -327,6 +327,55 @@ mod tests {
         }
     }
 
+    /// How far counts are from being even: χ², less what it is on average, in its standard deviations.
+    fn unevenness(counts: &[u32]) -> f64 {
+        let degrees = f64::from(u32::try_from(counts.len()).unwrap() - 1);
+        let even = f64::from(counts.iter().sum::<u32>()) / (degrees + 1.0);
+        let square: f64 = counts.iter().map(|n| (f64::from(*n) - even).powi(2) / even).sum();
+        (square - degrees) / (2.0 * degrees).sqrt()
+    }
+
+    /// Proves KEY-01: every place of a secret is even in all its characters, no two secrets are the
+    /// same, and there are as many as 122 or 178 random bits make.
+    #[test]
+    fn secrets_are_even_and_never_the_same() {
+        const MADE: usize = 40_000;
+        let bits = f64::from(u32::try_from(ALPHABET.len()).unwrap()).log2();
+        assert!(bits * f64::from(u32::try_from(RANDOM_CHARS).unwrap()) >= 178.0);
+        let mut rng = rng();
+        for (form, characters, places) in [
+            (SecretForm::Prefixed, ALPHABET.as_slice(), PREFIX_LEN..PREFIX_LEN + RANDOM_CHARS),
+            (SecretForm::Uuid, b"0123456789abcdef".as_slice(), 0..36),
+        ] {
+            let made: std::collections::HashSet<String> = (0..MADE)
+                .map(|_| SecretKey::generate(KeyKind::Platform, form, &mut rng).reveal())
+                .collect();
+            assert_eq!(made.len(), MADE, "no two are the same");
+            for place in places {
+                // What is not random in a UUID: hyphens, its version, and two bits of its variant.
+                let possible = match (form, place) {
+                    (SecretForm::Uuid, 8 | 13 | 18 | 23) => b"-".as_slice(),
+                    (SecretForm::Uuid, 14) => b"4",
+                    (SecretForm::Uuid, 19) => b"89ab",
+                    _ => characters,
+                };
+                let mut counts = vec![0; possible.len()];
+                for secret in &made {
+                    let at = possible.iter().position(|one| *one == secret.as_bytes()[place]);
+                    counts[at.expect("a character of the alphabet")] += 1;
+                }
+                let uneven = if counts.len() > 1 { unevenness(&counts) } else { 0.0 };
+                assert!(uneven.abs() < 4.5, "{form:?} at {place}: {uneven}");
+            }
+        }
+        // The measure finds what a remainder of a byte would do.
+        let mut biased = vec![0; ALPHABET.len()];
+        for _ in 0..MADE {
+            biased[usize::from(rng.random::<u8>()) % ALPHABET.len()] += 1;
+        }
+        assert!(unevenness(&biased) > 4.5);
+    }
+
     /// Proves KEY-02: no substitution and no swap of neighbours passes the checksum.
     #[test]
     fn a_damaged_prefixed_secret_is_refused_without_a_lookup() {

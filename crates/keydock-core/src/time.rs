@@ -115,12 +115,19 @@ pub enum Clock {
     System,
     /// A clock for tests: moves one millisecond each time it is read.
     Ticking(Arc<AtomicI64>),
+    /// A clock for tests: stands still until it is moved.
+    Standing(Arc<AtomicI64>),
 }
 
 impl Clock {
     /// A ticking clock that starts at `start`.
     pub fn ticking_from(start: Timestamp) -> Self {
         Self::Ticking(Arc::new(AtomicI64::new(start.as_micros())))
+    }
+
+    /// A clock that stands at `start`. Its clones are the same clock.
+    pub fn standing_at(start: Timestamp) -> Self {
+        Self::Standing(Arc::new(AtomicI64::new(start.as_micros())))
     }
 
     /// The time now.
@@ -132,12 +139,13 @@ impl Clock {
                 Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
             }
             Self::Ticking(micros) => Timestamp(micros.fetch_add(1_000, Ordering::Relaxed)),
+            Self::Standing(micros) => Timestamp(micros.load(Ordering::Relaxed)),
         }
     }
 
-    /// Moves a ticking clock forward; the clock of the machine does not listen.
+    /// Moves a clock for tests forward; the clock of the machine does not listen.
     pub fn advance(&self, by: Duration) {
-        if let Self::Ticking(micros) = self {
+        if let Self::Ticking(micros) | Self::Standing(micros) = self {
             let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
             micros.fetch_add(by, Ordering::Relaxed);
         }
@@ -170,6 +178,20 @@ mod tests {
         for text in ["", "yesterday", "2026-13-01", "1786093200"] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTime), "{text}");
         }
+    }
+
+    #[test]
+    fn clocks_for_tests_move_when_they_are_told() {
+        let start = Timestamp::from_micros(7);
+        let standing = Clock::standing_at(start);
+        let same = standing.clone();
+        assert_eq!((standing.now(), same.now()), (start, start));
+        same.advance(Duration::from_micros(1));
+        assert_eq!(standing.now(), Timestamp::from_micros(8));
+        let ticking = Clock::ticking_from(start);
+        assert_eq!(ticking.now(), start);
+        ticking.advance(Duration::from_secs(1));
+        assert_eq!(ticking.now(), Timestamp::from_micros(1_001_007));
     }
 
     #[test]

@@ -309,6 +309,38 @@ async fn a_removed_member_is_out_at_once() {
     assert_eq!(many.body["errors"][0]["attr"], "emails");
 }
 
+/// Proves TEN-06: with the answer, no session of a removed member acts in the organization any more, and
+/// none can be opened; what they made belongs to the organization and goes on working.
+#[tokio::test]
+async fn a_removed_member_is_out_on_every_session_and_what_they_made_stays() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let uma = app.member("uma@test.example", "admin").await;
+    let elsewhere = app.sign_in("uma@test.example", PASSWORD, ORG).await;
+    let new = json!({"name": "hers", "description": "x", "permission": "full_access"});
+    let made = uma.post("/api/v1/unstract/mock_org/platform-api/keys/", new).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    for session in [&uma, &elsewhere] {
+        assert_eq!(session.get(KEYS).await.status, 200);
+    }
+    let body = json!({"emails": ["uma@test.example"]});
+    assert_eq!(admin.send(Method::DELETE, USERS, Some(body)).await.status, 200);
+    for session in [&uma, &elsewhere] {
+        assert_eq!(session.get(KEYS).await.status, 403);
+        assert_eq!(session.get(USERS).await.status, 403);
+        let entered = session.post("/api/v1/organization/mock_org/set", json!({})).await;
+        assert!(entered.status.is_client_error(), "{}", entered.text);
+    }
+    let key = app.key(made.body["key"].as_str().unwrap());
+    assert_eq!(key.get("/api/v1/unstract/whoami/").await.status, 200, "it is the organization's");
+    let path = format!(
+        "/api/v1/unstract/mock_org/platform-api/keys/{}/",
+        made.body["id"].as_str().unwrap()
+    );
+    assert_eq!(admin.delete(&path).await.status, 204);
+    assert_eq!(key.get("/api/v1/unstract/whoami/").await.status, 401);
+}
+
 #[tokio::test]
 async fn a_promoted_member_is_an_admin_at_once() {
     let app = TestApp::start().await;

@@ -41,10 +41,14 @@ pub async fn db(dir: &Path) -> Db {
 }
 
 /// Connects as [`db`] does, without making the schema.
-#[expect(clippy::expect_used, reason = "a test without a database can only stop")]
 pub async fn connect(url: &str) -> Db {
-    let clock = Clock::ticking_from(Timestamp::from_micros(1_767_225_600_000_000));
-    let rng = ChaCha20Rng::seed_from_u64(1);
+    connect_by(url, Clock::ticking_from(Timestamp::from_micros(1_767_225_600_000_000)), 1).await
+}
+
+/// The same by a clock of the test, with ids that follow from the seed.
+#[expect(clippy::expect_used, reason = "a test without a database can only stop")]
+pub async fn connect_by(url: &str, clock: Clock, seed: u64) -> Db {
+    let rng = ChaCha20Rng::seed_from_u64(seed);
     let options = Options { acquire_timeout: Duration::from_secs(30), ..Options::default() };
     Db::connect(url, options, clock, rng).await.expect("the database can be opened")
 }

@@ -26,6 +26,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use http_body_util::BodyExt as _;
+use keydock_core::time::Clock;
 use keydock_engine::sandbox::{Limits, Sandbox};
 use keydock_server::{
     App, Parts, access::peppers::Peppers, bootstrap, config::Settings, jobs, web,
@@ -91,6 +92,15 @@ impl TestApp {
         let dir = tempfile::tempdir().unwrap();
         let db = testing::db(dir.path()).await;
         Self::start_on(settings, db, dir).await
+    }
+
+    /// The same on a clock that the test moves, and the address of its database.
+    pub async fn start_by(clock: Clock, settings: Settings) -> (Self, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let url = testing::fresh(dir.path()).await;
+        let db = testing::connect_by(&url, clock, 1).await;
+        db.migrate().await.unwrap();
+        (Self::start_on(settings, db, dir).await, url)
     }
 
     async fn start_on(settings: Settings, db: Db, dir: tempfile::TempDir) -> Self {

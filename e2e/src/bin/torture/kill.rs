@@ -204,8 +204,7 @@ impl Writer {
         let without = self.model.is_confirmed_by(&listed);
         if let Some(change) = self.in_doubt.take() {
             let mut after = self.model.clone();
-            let possible = !(matches!(change, Change::Generate { .. }) && after.keys.len() == 2);
-            if possible {
+            if after.is_possible(change) {
                 after.apply(change, None, None);
             }
             let with = after.is_confirmed_by(&listed);

@@ -19,13 +19,34 @@ pub(crate) struct Key {
     pub(crate) secret: Option<String>,
     pub(crate) version: i64,
     pub(crate) active: bool,
+    /// The secret before it, while that works as well.
+    pub(crate) previous: Option<Previous>,
+    /// How many secrets it had so far.
+    made: i64,
+}
+
+/// The secret that a key had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Previous {
+    secret: Option<String>,
+    version: i64,
 }
 
 /// A change, by the place of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    Generate { active: bool },
-    Refresh(usize),
+    Generate {
+        active: bool,
+    },
+    /// With an overlap, which outlasts everything here, or without one.
+    Refresh {
+        place: usize,
+        overlap: bool,
+    },
+    /// Takes the refresh back.
+    Undo(usize),
+    /// Ends the overlap.
+    Finish(usize),
     Activate(usize),
     Deactivate(usize),
     Delete(usize),
@@ -44,6 +65,9 @@ pub(crate) struct Model {
 
 /// How many dead secrets are tried again and again.
 const REMEMBERED: usize = 4;
+
+/// How long an overlap lasts, in seconds.
+const OVERLAP: i64 = 30 * 86_400;
 
 impl Model {
     /// The organization as it is.
@@ -65,9 +89,11 @@ impl Model {
         match random.random_range(0..20) {
             0..6 if self.keys.len() < 2 => Change::Generate { active },
             0 => Change::Generate { active },
-            1..8 => Change::Refresh(place),
-            8..13 => Change::Activate(place),
-            13..16 => Change::Deactivate(place),
+            1..8 => Change::Refresh { place, overlap: random.random() },
+            8..10 => Change::Undo(place),
+            10 => Change::Finish(place),
+            11..14 => Change::Activate(place),
+            14..16 => Change::Deactivate(place),
             _ => Change::Delete(place),
         }
     }
@@ -78,7 +104,19 @@ impl Model {
         let key = |place: usize| key_path(&self.org, &self.keys[place].id);
         match change {
             Change::Generate { active } => admin.post(&keys, json!({"is_active": active})).await,
-            Change::Refresh(place) => admin.put(&keys, json!({"id": self.keys[place].id})).await,
+            Change::Refresh { place, overlap } => {
+                let grace = if overlap { OVERLAP } else { 0 };
+                let body = json!({"id": self.keys[place].id, "grace_seconds": grace});
+                admin.put(&keys, body).await
+            }
+            Change::Undo(place) => {
+                let path = format!("{}rotation/", key(place));
+                admin.post(&path, json!({"action": "undo"})).await
+            }
+            Change::Finish(place) => {
+                let path = format!("{}rotation/", key(place));
+                admin.post(&path, json!({"action": "finish"})).await
+            }
             Change::Activate(place) => admin.put(&key(place), json!({"action": "ACTIVATE"})).await,
             Change::Deactivate(place) => {
                 admin.put(&key(place), json!({"action": "DEACTIVATE"})).await
@@ -89,9 +127,11 @@ impl Model {
 
     /// Takes over what an answer says, after checking that it could say so.
     pub(crate) fn acknowledge(&mut self, change: Change, answer: &Answer, findings: &Findings) {
-        let full = self.keys.len() == 2;
+        let possible = self.is_possible(change);
         let wanted = match change {
-            Change::Generate { .. } if full => 403,
+            Change::Generate { .. } if !possible => 403,
+            Change::Undo(_) | Change::Finish(_) if possible => 200,
+            Change::Undo(_) | Change::Finish(_) => 409,
             Change::Delete(_) => 204,
             _ => 201,
         };
@@ -101,11 +141,20 @@ impl Model {
             findings.add(format!("{org}: {change:?} was answered with {status} {text}"));
             return;
         }
-        if wanted == 403 {
+        if !possible {
             return;
         }
         self.changes += 1;
         self.apply(change, answer.text_at("/id").ok(), answer.text_at("/key").ok());
+    }
+
+    /// Whether a change changes anything.
+    pub(crate) fn is_possible(&self, change: Change) -> bool {
+        match change {
+            Change::Generate { .. } => self.keys.len() < 2,
+            Change::Undo(place) | Change::Finish(place) => self.keys[place].previous.is_some(),
+            _ => true,
+        }
     }
 
     /// What is true after a change. The id and the secret are those of the answer, if it came.
@@ -115,13 +164,37 @@ impl Model {
                 if active {
                     self.keys.iter_mut().for_each(|key| key.active = false);
                 }
-                self.keys.push(Key { id: id.unwrap_or_default(), secret, version: 1, active });
+                let id = id.unwrap_or_default();
+                self.keys.push(Key { id, secret, version: 1, active, previous: None, made: 1 });
             }
-            Change::Refresh(place) => {
+            Change::Refresh { place, overlap } => {
                 let key = &mut self.keys[place];
-                let old = std::mem::replace(&mut key.secret, secret);
-                key.version += 1;
-                self.bury(old);
+                let secret = std::mem::replace(&mut key.secret, secret);
+                let old = Previous { secret, version: key.version };
+                key.made += 1;
+                key.version = key.made;
+                // Only one secret beside the present one can work.
+                let mut dead: Vec<Previous> = key.previous.take().into_iter().collect();
+                if overlap {
+                    key.previous = Some(old);
+                } else {
+                    dead.push(old);
+                }
+                for one in dead {
+                    self.bury(one.secret);
+                }
+            }
+            Change::Undo(place) => {
+                let key = &mut self.keys[place];
+                if let Some(previous) = key.previous.take() {
+                    let dead = std::mem::replace(&mut key.secret, previous.secret);
+                    key.version = previous.version;
+                    self.bury(dead);
+                }
+            }
+            Change::Finish(place) => {
+                let previous = self.keys[place].previous.take();
+                self.bury(previous.and_then(|previous| previous.secret));
             }
             Change::Activate(place) => {
                 for (other, key) in self.keys.iter_mut().enumerate() {
@@ -132,6 +205,7 @@ impl Model {
             Change::Delete(place) => {
                 let key = self.keys.remove(place);
                 self.bury(key.secret);
+                self.bury(key.previous.and_then(|previous| previous.secret));
             }
         }
     }
@@ -150,6 +224,7 @@ impl Model {
                 (key.id.is_empty() || row["id"] == key.id.as_str())
                     && row["is_active"] == key.active
                     && row["version"] == key.version
+                    && row["previous_secret_until"].is_null() == key.previous.is_none()
             };
             let Some(place) = left.iter().position(same) else { return false };
             left.remove(place);
@@ -160,21 +235,40 @@ impl Model {
     /// Takes over a list, with the secrets of those keys that are the same as before.
     pub(crate) fn adopt(&mut self, listed: &[Value]) -> Result<()> {
         let mut keys = Vec::new();
+        let mut secrets = Vec::new();
         for row in listed {
             let id = row["id"].as_str().context("a key without an id")?;
             let version = row["version"].as_i64().context("a key without a version")?;
-            let known = self.keys.iter().find(|key| key.id == id && key.version == version);
+            let known = self.keys.iter().find(|key| key.id == id);
+            let mut had = Vec::new();
+            if let Some(key) = known {
+                had.push(Previous { secret: key.secret.clone(), version: key.version });
+                had.extend(key.previous.clone());
+            }
+            let place = had.iter().position(|one| one.version == version);
+            let current = place.map(|place| had.remove(place));
+            let overlaps = !row["previous_secret_until"].is_null();
+            // Before a secret that nobody heard of was the one that was there.
+            let previous = if overlaps { had.into_iter().next() } else { None };
+            let secret = current.and_then(|current| current.secret);
+            secrets.extend(secret.clone());
+            secrets.extend(previous.as_ref().and_then(|previous| previous.secret.clone()));
             keys.push(Key {
                 id: id.to_owned(),
-                secret: known.and_then(|key| key.secret.clone()),
+                secret,
                 version,
                 active: row["is_active"] == true,
+                previous,
+                made: known.map_or(version, |key| key.made.max(version)),
             });
         }
         let gone = std::mem::replace(&mut self.keys, keys);
         for key in gone {
-            if !self.keys.iter().any(|kept| kept.secret == key.secret) {
-                self.bury(key.secret);
+            let previous = key.previous.and_then(|previous| previous.secret);
+            for secret in key.secret.into_iter().chain(previous) {
+                if !secrets.contains(&secret) {
+                    self.bury(Some(secret));
+                }
             }
         }
         Ok(())
@@ -183,7 +277,10 @@ impl Model {
     /// Tries every secret. Gives how many were tried.
     pub(crate) async fn verify(&self, client: &Client, findings: &Findings) -> Result<usize> {
         let mut tried = 0;
-        let living = self.keys.iter().filter_map(|key| Some((key.secret.as_ref()?, key.active)));
+        let living = self.keys.iter().flat_map(|key| {
+            let previous = key.previous.as_ref().and_then(|previous| previous.secret.as_ref());
+            key.secret.iter().chain(previous).map(|secret| (secret, key.active))
+        });
         let dead = self.dead.iter().map(|secret| (secret, false));
         for (secret, wanted) in living.chain(dead).collect::<Vec<_>>() {
             let works = client.with_key(secret).is_verified().await?;

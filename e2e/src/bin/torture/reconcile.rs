@@ -9,7 +9,7 @@ use keydock_storage::db::Db;
 
 use crate::findings::Findings;
 
-/// The events of one key, added up. Their order is not looked at.
+/// The events of one key, added up, in the order in which they were committed.
 #[derive(Debug, Default)]
 struct Story {
     generated: usize,
@@ -17,6 +17,8 @@ struct Story {
     /// Times switched on, less times switched off.
     active: i64,
     versions: Vec<i64>,
+    /// Which secret it has, once it was refreshed.
+    version: Option<i64>,
     was_active: Option<bool>,
 }
 
@@ -57,8 +59,11 @@ impl Story {
             "platform_key_activated" => self.active += 1,
             "platform_key_deactivated" => self.active -= 1,
             "platform_key_refreshed" => {
-                self.versions.push(event.detail["version"].as_i64().unwrap_or_default());
+                let version = event.detail["version"].as_i64().unwrap_or_default();
+                self.versions.push(version);
+                self.version = Some(version);
             }
+            "platform_key_refresh_undone" => self.version = event.detail["version"].as_i64(),
             "platform_key_deleted" => {
                 self.deleted += 1;
                 self.was_active = event.detail["was_active"].as_bool();
@@ -71,7 +76,7 @@ impl Story {
         let mut versions = self.versions.clone();
         versions.sort_unstable();
         let one_by_one = versions.iter().zip(2..).all(|(version, wanted)| *version == wanted);
-        let last = versions.last().copied().unwrap_or(1);
+        let last = self.version.unwrap_or(1);
         let life = match key {
             Some(key) => {
                 self.deleted == 0 && self.active == i64::from(key.is_active) && last == key.version
