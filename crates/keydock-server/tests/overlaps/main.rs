@@ -21,7 +21,11 @@ use keydock_core::{
     secret::Pepper,
     time::{Clock, Timestamp},
 };
-use keydock_server::{App, Parts, access::usage, config::Settings};
+use keydock_server::{
+    App, Parts,
+    access::{peppers::Peppers, usage},
+    config::Settings,
+};
 use keydock_storage::testing;
 use model::{KINDS, Key, Model, Place};
 use rand::{RngExt as _, SeedableRng as _, seq::IndexedRandom as _};
@@ -295,7 +299,7 @@ impl World {
             config: old.config().clone(),
             db,
             blobs: old.blobs().clone(),
-            pepper: Pepper::new(&Zeroizing::new([7; 32])),
+            peppers: Peppers::only(Pepper::new(&Zeroizing::new([7; 32]))),
             sandbox: old.sandbox().clone(),
         });
         app.keyring().catch_up(app.db()).await.unwrap();

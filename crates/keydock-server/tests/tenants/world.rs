@@ -9,7 +9,8 @@ use std::{
 
 use axum::{Json, Router, http::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use keydock_server::{App, Error, Parts, config::Settings, jobs};
+use keydock_core::secret::Pepper;
+use keydock_server::{App, Error, Parts, access::peppers::Peppers, config::Settings, jobs};
 use keydock_storage::db::args;
 use ring::{
     rand::SystemRandom,
@@ -336,7 +337,7 @@ async fn with_workers<T>(test: &TestApp, doing: impl AsyncFnOnce() -> T) -> T {
         config: test.app.config().clone(),
         db: test.app.db().clone(),
         blobs: test.app.blobs().clone(),
-        pepper: keydock_core::secret::Pepper::new(&Zeroizing::new([7; 32])),
+        peppers: Peppers::only(Pepper::new(&Zeroizing::new([7; 32]))),
         sandbox: test.app.sandbox().clone(),
     });
     app.keyring().catch_up(app.db()).await.unwrap();
