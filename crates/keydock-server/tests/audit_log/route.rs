@@ -93,7 +93,7 @@ async fn exports_are_lines_that_can_be_verified() {
     assert_eq!(lines.text.lines().count() as u64, count);
 
     let verify = |text: &str| {
-        let mut verifier = Verifier::new(Scope::Some, None, None);
+        let mut verifier = Verifier::new(Scope::Some, &[], None);
         text.lines().for_each(|line| verifier.read(&export::read_line(line).unwrap()));
         verifier.finish(&End::Unknown)
     };
