@@ -172,7 +172,8 @@ impl Status {
 fn words(seen: &Seen, stored: &[Stored], days: u64) -> String {
     let mut lines = vec![format!("{} {}", seen.id, seen.state)];
     if let Some(since) = seen.since {
-        lines[0].push_str(&format!(", current since {since}"));
+        lines[0] += ", current since ";
+        lines[0] += &since.to_string();
     }
     if !seen.in_file && seen.state != "retired" {
         lines[0].push_str(", NOT IN THE FILE");
@@ -218,12 +219,15 @@ impl Retire {
         db.close().await;
         let ids: Vec<&str> = old.iter().map(|one| one.id.as_str()).collect();
         let value = json!({"retired": ids, "revoked": ended, "sessions_ended": sessions});
-        output.value(&value, || match ids.is_empty() {
-            true => "no pepper was replaced, so none is to be retired".to_owned(),
-            false => format!(
-                "retired: {}. {ended} thing(s) that needed them are switched off, {sessions} sign-in(s) ended",
+        output.value(&value, || {
+            if ids.is_empty() {
+                return "no pepper was replaced, so none is to be retired".to_owned();
+            }
+            format!(
+                "retired: {}. {ended} thing(s) that needed them are switched off, {sessions} \
+                 sign-in(s) ended",
                 ids.join(", ")
-            ),
+            )
         });
         Ok(())
     }

@@ -84,13 +84,12 @@ impl Report {
         let mut fields: Vec<(String, Count)> =
             definition.fields().iter().map(|it| (it.key.clone(), Count::default())).collect();
         for verdict in documents.iter().flat_map(|it| &it.verdicts) {
-            match fields.iter_mut().find(|(key, _)| *key == verdict.field) {
-                Some((_, count)) => count.add(verdict.kind),
-                None => {
-                    let mut count = Count::default();
-                    count.add(verdict.kind);
-                    fields.push((verdict.field.clone(), count));
-                }
+            if let Some((_, count)) = fields.iter_mut().find(|(key, _)| *key == verdict.field) {
+                count.add(verdict.kind);
+            } else {
+                let mut count = Count::default();
+                count.add(verdict.kind);
+                fields.push((verdict.field.clone(), count));
             }
         }
         fields.retain(|(_, count)| *count != Count::default());
@@ -302,7 +301,7 @@ fn describe_values(found: &Extraction, told: &mut String) {
                 }
             }
             value => {
-                _ = writeln!(told, "  {key:width$}  {}{}", cell(value), place.unwrap_or_default())
+                _ = writeln!(told, "  {key:width$}  {}{}", cell(value), place.unwrap_or_default());
             }
         }
     }
