@@ -109,9 +109,9 @@ async fn make_key(
     let sql =
         "INSERT INTO keys (id, org_id, kind, slot, name, description, opens_all, limits, digest,
                                  last_four, fingerprint, is_active, version, secrets_made,
-                                 created_at, modified_at, use_count)
+                                 created_at, modified_at, use_count, pepper)
                VALUES ($1, $2, 'platform', $3, $4, '', FALSE, $5, $6, $7, $8, $9, 1, 1, $10, $10,
-                       0)";
+                       0, $11)";
     let values = args![
         id,
         org,
@@ -122,7 +122,8 @@ async fn make_key(
         secret.last_four(),
         secret.fingerprint(),
         slot == 1,
-        tx.now()
+        tx.now(),
+        app.pepper().id().to_string()
     ];
     tx.execute(sql, values).await?;
     Ok(secret.reveal())

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Result;
 use axum::{Router, http::header, routing::get};
 use clap::Args;
-use keydock_server::{App, jobs, telemetry, web};
+use keydock_server::{App, jobs, memory, telemetry, web};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,7 @@ impl Serve {
     pub(crate) fn run(self) -> Result<()> {
         machine::stay_on(self.cpu)?;
         // As `keydock serve` does it.
+        memory::start_small();
         telemetry::start_logging("info", false)?;
         machine::runtime()?.block_on(self.serve())
     }

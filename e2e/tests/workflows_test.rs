@@ -48,6 +48,6 @@ fn what_is_not_as_expected_is_shown_and_told_by_the_exit_code() -> Result<()> {
     fs::write(path("a.yaml"), "fields:\n  - { key: total, type: decimal, rule: { label: 5 } }\n")?;
     let ended = program::run(&test, &[])?;
     assert_eq!(ended.code, Some(2), "{}", ended.stdout);
-    assert!(ended.stderr.contains("a.yaml:2:51: fields[0].rule.label: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a.yaml:2:49: fields[0].rule.label: "), "{}", ended.stderr);
     Ok(())
 }

@@ -34,6 +34,7 @@ pub mod console;
 pub mod import;
 pub mod jobs;
 pub mod keys;
+pub mod memory;
 pub mod outbound;
 pub mod peppers;
 pub mod telemetry;

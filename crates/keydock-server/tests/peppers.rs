@@ -82,7 +82,7 @@ impl World {
         let (app, node) = open(&config).await.unwrap();
         let first = fs::read_to_string(config.credentials_file()).unwrap();
         let first = first.lines().find_map(|line| line.strip_prefix("PLATFORM_KEY=")).unwrap();
-        test.platform_key = first.to_owned();
+        first.clone_into(&mut test.platform_key);
         test.replace(app);
         Self { test, config, dir, node }
     }
@@ -120,7 +120,7 @@ impl World {
     async fn rotate(&self) -> PepperId {
         let id = bootstrap::add_pepper(&self.config.pepper_file).unwrap().id();
         let db = self.app().db();
-        peppers::wait_until_known(db, id, Duration::from_secs(60)).await.unwrap();
+        peppers::wait_until_known(db, id, Duration::from_mins(1)).await.unwrap();
         let file = bootstrap::peppers_in(&self.config.pepper_file).unwrap();
         peppers::make_current(db, &System::operator(), &file, id).await.unwrap();
         while self.app().pepper().id() != id {

@@ -37,7 +37,7 @@ use super::{
 use crate::{
     Error, Result,
     keys::{self, Controls},
-    platform_tokens,
+    memory, platform_tokens,
 };
 
 /// For how long a ring that lost touch with the database is still believed (VER-05).
@@ -348,6 +348,7 @@ impl Keyring {
         db.read(async |tx| {
             // Growing step by step would take twice the memory for a while.
             let count = keys::count_all(tx).await?;
+            memory::expect_keys(count);
             self.held.pin().reserve(count);
             let mut after = String::new();
             loop {

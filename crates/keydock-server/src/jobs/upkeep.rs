@@ -12,8 +12,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, Error, Result, access, canaries, ci_trusts, executions, key_hygiene, keys, peppers,
-    platform_tokens, refusals, sdk, sessions, webhooks,
+    App, Error, Result, access, canaries, ci_trusts, executions, key_hygiene, keys, memory,
+    peppers, platform_tokens, refusals, sdk, sessions, webhooks,
 };
 
 /// How often the changes of keys on other nodes are read.
@@ -124,11 +124,8 @@ async fn set_gauges(app: App) -> Result<()> {
     Ok(())
 }
 
-/// Has the allocator look at what was freed over a second ago and give it back to the system. It does so
-/// when it takes a page of memory, which a server with nothing to do never lets it.
 async fn give_back(_: App) -> Result<()> {
-    const LARGER_THAN_WHAT_IS_KEPT_READY: usize = 1 << 20;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGER_THAN_WHAT_IS_KEPT_READY)));
+    memory::give_back();
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use keydock_engine::sandbox::{Limits, Sandbox};
-use keydock_server::{App, bootstrap, jobs, telemetry, web};
+use keydock_server::{App, bootstrap, jobs, memory, telemetry, web};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -35,6 +35,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
+        memory::start_small();
         telemetry::start_logging(&self.log, self.log_json)?;
         let config = self.settings.check()?;
         let sandbox = sandbox(&config)?;
