@@ -174,8 +174,8 @@ impl TestApp {
     /// Each client has an address of its own.
     pub fn with(&self, credential: Credential) -> Client {
         let n = self.addresses.fetch_add(1, Ordering::Relaxed);
-        let ip =
-            IpAddr::from([10, 0, u8::try_from(n / 250).unwrap(), u8::try_from(n % 250).unwrap()]);
+        let part = |n: u32| u8::try_from(n % 250).unwrap();
+        let ip = IpAddr::from([10, part(n / 62_500), part(n / 250), part(n)]);
         Client { service: self.service.clone(), credential, ip }
     }
 
